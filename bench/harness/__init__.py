@@ -1,0 +1,1 @@
+"""Starts the contenders, drives them, and prints what was seen."""

@@ -1,0 +1,68 @@
+"""The programs that are measured: how each is started, and what it needs to be there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import places
+
+
+@dataclass(frozen=True)
+class Server:
+    """A program that listens on a port of 127.0.0.1.
+
+    Attributes:
+        name: What the tables call it.
+        command: Its program and arguments; ``{port}`` stands for the port, which is also in the
+            environment variable ``PORT``.
+        missing: What to do when the program is not there.
+        directory: Where it is started.
+        environment: Variables beside the bench's own.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    missing: str
+    directory: Path = places.ROOT
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+BUILD_OURS = "not built"
+BUILD_PEERS = "not built"
+
+
+def _ours_python(file: str, name: str) -> Server:
+    return Server(name, (str(places.OURS_PYTHON), f"bench/ours/{file}"), BUILD_OURS)
+
+
+OURS_PYTHON = _ours_python("app.py", "apifrom, Python")
+OURS_FIVE_LINES = _ours_python("five_lines.py", "apifrom, five lines of Python")
+OURS_VALIDATION = _ours_python("guide_validation.py", "apifrom, the guide's validation block")
+OURS_BLOCKING = _ours_python("blocking.py", "apifrom, Python")
+OURS_IDLE = _ours_python("idle.py", "apifrom, Python")
+OURS_UPLOAD = _ours_python("upload.py", "apifrom, Python")
+OURS_SOAK = _ours_python("soak.py", "apifrom, Python")
+OURS_RUST = Server("apifrom, Rust", (str(places.OURS_RUST),), BUILD_OURS)
+
+AXUM = Server("axum", (str(places.PEER_AXUM),), BUILD_PEERS)
+HYPER = Server("bare hyper", (str(places.PEER_HYPER),), BUILD_PEERS)
+FASTAPI = Server(
+    "FastAPI",
+    (
+        *(str(places.PEERS_PYTHON), "-m", "uvicorn", "fastapi_app:app", "--port", "{port}"),
+        # Idle connections are held longer than uvicorn's five seconds when they are counted.
+        *("--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"),
+    ),
+    BUILD_PEERS,
+    directory=places.BENCH / "peers/python",
+)
+GRANIAN = Server(
+    "Granian RSGI",
+    (
+        *(str(places.PEERS_PYTHON), "-m", "granian", "granian_app:app", "--interface", "rsgi"),
+        *("--port", "{port}", "--workers", "1", "--loop", "uvloop", "--no-access-log"),
+        # Its bound on connections is the backlog, which counting idle ones must not reach.
+        *("--log-level", "warning", "--backlog", "16384"),
+    ),
+    BUILD_PEERS,
+    directory=places.BENCH / "peers/python",
+)

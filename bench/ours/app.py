@@ -1,0 +1,63 @@
+"""The throughput contender: both kinds of handler, and a validated body."""
+
+import os
+from typing import Annotated
+
+from pydantic import BaseModel, EmailStr, Field, field_validator
+
+from apifrom import API, api
+
+SPECIAL_CHARACTERS = frozenset("!@#$%^&*()_+-=[]{}|;:,.<>?/")
+
+app = API(title="bench")
+
+
+class NewUser(BaseModel):
+    """What ``/users`` accepts."""
+
+    name: Annotated[str, Field(min_length=2, max_length=50)]
+    email: EmailStr
+    age: Annotated[int, Field(ge=18, le=120)]
+    password: Annotated[str, Field(min_length=8)]
+
+    @field_validator("password")
+    @classmethod
+    def password_strength(cls, value: str) -> str:
+        """Ask for upper case, lower case, a digit and a special character."""
+        if not any(character.isupper() for character in value):
+            raise ValueError("password must contain an upper-case letter")
+        if not any(character.islower() for character in value):
+            raise ValueError("password must contain a lower-case letter")
+        if not any(character.isdigit() for character in value):
+            raise ValueError("password must contain a digit")
+        if not any(character in SPECIAL_CHARACTERS for character in value):
+            raise ValueError("password must contain a special character")
+        return value
+
+
+@api(route="/", method="GET")
+def root() -> dict[str, str]:
+    """Say that the server is up."""
+    return {"status": "ok"}
+
+
+@api(route="/hello/{name}", method="GET")
+def hello(name: str) -> dict[str, str]:
+    """Greet by name."""
+    return {"message": f"Hello, {name}!"}
+
+
+@api(route="/ahello/{name}", method="GET")
+async def hello_async(name: str) -> dict[str, str]:
+    """Greet by name from the loop."""
+    return {"message": f"Hello, {name}!"}
+
+
+@api(route="/users", method="POST")
+def create_user(user: NewUser) -> dict[str, object]:
+    """Accept a valid user."""
+    return {"id": 123, "name": user.name, "email": user.email, "age": user.age}
+
+
+if __name__ == "__main__":
+    app.run(host="127.0.0.1", port=int(os.environ["PORT"]), access_log=False)

@@ -1,0 +1,99 @@
+//! The axum contender: `Router`, `Json` and `validator`, as axum's own documentation shows them.
+//!
+//! It listens on `127.0.0.1:$PORT`. With `BENCH_THREADS=1` it runs on a current-thread runtime,
+//! which is what counting instructions needs; otherwise on tokio's default runtime.
+
+use axum::{
+    Json, Router,
+    extract::Path,
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{Builder, Runtime};
+use validator::{Validate, ValidationError, ValidationErrors};
+
+#[derive(Serialize)]
+struct Greeting {
+    message: String,
+}
+
+#[derive(Deserialize, Validate)]
+struct NewUser {
+    #[validate(length(min = 2, max = 50))]
+    name: String,
+    #[validate(email)]
+    email: String,
+    #[validate(range(min = 18, max = 120))]
+    age: u8,
+    #[validate(length(min = 8), custom(function = "password_strength"))]
+    password: String,
+}
+
+#[derive(Serialize)]
+struct User {
+    id: u64,
+    name: String,
+    email: String,
+    age: u8,
+}
+
+fn password_strength(password: &str) -> Result<(), ValidationError> {
+    let strong = password.chars().any(char::is_uppercase)
+        && password.chars().any(char::is_lowercase)
+        && password.chars().any(char::is_numeric)
+        && password
+            .chars()
+            .any(|character| "!@#$%^&*()_+-=[]{}|;:,.<>?/".contains(character));
+    if strong {
+        Ok(())
+    } else {
+        Err(ValidationError::new("password_strength"))
+    }
+}
+
+async fn root() -> &'static str {
+    "ok"
+}
+
+async fn hello(Path(name): Path<String>) -> Json<Greeting> {
+    Json(Greeting {
+        message: format!("Hello, {name}!"),
+    })
+}
+
+async fn create_user(
+    Json(new): Json<NewUser>,
+) -> Result<Json<User>, (StatusCode, Json<ValidationErrors>)> {
+    new.validate()
+        .map_err(|errors| (StatusCode::UNPROCESSABLE_ENTITY, Json(errors)))?;
+    Ok(Json(User {
+        id: 123,
+        name: new.name,
+        email: new.email,
+        age: new.age,
+    }))
+}
+
+async fn serve(port: u16) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/", get(root))
+        .route("/hello/{name}", get(hello))
+        .route("/users", post(create_user));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    axum::serve(listener, router).await
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    if std::env::var("BENCH_THREADS").is_ok_and(|threads| threads == "1") {
+        Builder::new_current_thread().enable_all().build()
+    } else {
+        Builder::new_multi_thread().enable_all().build()
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port = std::env::var("PORT")?.parse()?;
+    runtime()?.block_on(serve(port))?;
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! Reads the description of one endpoint into the plan of its calls.
+
+use std::sync::Arc;
+
+use apifrom::ConfigErrors;
+use apifrom::extract::convert::ScalarKind;
+use apifrom::extract::{Parameter, Source};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::constraints;
+use crate::dispatch::Route;
+use crate::fields::Fields;
+use crate::handler::{Argument, BodyNeed, Plan, PythonHandler};
+use crate::reply::ReturnPlan;
+use crate::request::Facts;
+use crate::validation::Validator;
+
+/// An endpoint as Python described it.
+pub(crate) struct Described {
+    name: String,
+    route: String,
+    methods: Vec<String>,
+    function: Py<PyAny>,
+    is_async: bool,
+    sees_async: bool,
+    blocking: Option<bool>,
+    pub(crate) max_body_size: Option<u64>,
+    parameters: Vec<Parameter>,
+    arguments: Vec<Argument>,
+    keywords: Vec<String>,
+    body: BodyNeed,
+    returns: ReturnPlan,
+}
+
+impl Described {
+    /// Reads `given`; `None` when something in it is wrong, which is noted.
+    ///
+    /// # Errors
+    /// Python's own.
+    pub(crate) fn read(
+        given: &Bound<'_, PyDict>,
+        errors: &mut ConfigErrors,
+    ) -> PyResult<Option<Self>> {
+        let py = given.py();
+        let mut name = String::new();
+        if let Some(value) = given.get_item("name")? {
+            name = value.extract()?;
+        }
+        let before = errors.iter().count();
+        let mut fields = Fields::new(given, format!("routes.{name}"), errors)?;
+        fields.text("name", &mut name);
+        let mut route = String::new();
+        fields.text("route", &mut route);
+        let mut methods = Vec::new();
+        fields.texts("methods", &mut methods);
+        let mut is_async = false;
+        fields.flag("is_async", &mut is_async);
+        // An async generator is called like a `def` and waits like an `async def`.
+        let mut sees_async = false;
+        fields.flag("sees_async", &mut sees_async);
+        let mut blocking = None;
+        if fields.some_is_next("blocking") {
+            let mut decided = false;
+            fields.flag("blocking", &mut decided);
+            blocking = Some(decided);
+            if is_async {
+                fields.note(
+                    "blocking",
+                    "is for a def; an async def always runs on the loop",
+                );
+            }
+        } else {
+            fields.take("blocking");
+        }
+        let mut max_body_size = None;
+        if fields.some_is_next("max_body_size") {
+            let mut bytes = 0;
+            fields.number("max_body_size", &mut bytes);
+            max_body_size = Some(bytes);
+        } else {
+            fields.take("max_body_size");
+        }
+        let function = fields.take("call").map_or_else(|| py.None(), Bound::unbind);
+        let annotation = fields.take("returns");
+        let listed = fields.take("parameters");
+        fields.finish(|_| None);
+        if errors.iter().count() > before {
+            return Ok(None);
+        }
+
+        let returns = match ReturnPlan::new(py, annotation.as_ref(), &name) {
+            Ok(returns) => returns,
+            Err(error) => {
+                errors.note(format!("routes.{name}"), error.value(py).to_string());
+                return Ok(None);
+            }
+        };
+        let mut described = Self {
+            name,
+            route,
+            methods,
+            function,
+            is_async,
+            sees_async,
+            blocking,
+            max_body_size,
+            parameters: Vec::new(),
+            arguments: Vec::new(),
+            keywords: Vec::new(),
+            body: BodyNeed::None,
+            returns,
+        };
+        if let Some(listed) = listed {
+            let mut listed: Vec<_> = listed.cast_into::<PyList>()?.iter().collect();
+            // A stable sort: what is passed by keyword stands last.
+            listed.sort_by_key(|parameter| is_keyword(parameter));
+            for parameter in listed {
+                if let Err(error) = described.add(&parameter.cast_into::<PyDict>()?) {
+                    errors.note(
+                        format!("routes.{}", described.name),
+                        error.value(py).to_string(),
+                    );
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(described))
+    }
+
+    /// Name, route and methods.
+    pub(crate) fn place(&self) -> (String, String, Vec<String>) {
+        (self.name.clone(), self.route.clone(), self.methods.clone())
+    }
+
+    /// The handler that calls the function.
+    pub(crate) fn handler(
+        self,
+        py: Python<'_>,
+        depth: usize,
+        root_path: &Arc<str>,
+    ) -> PythonHandler {
+        let route = if self.is_async {
+            Route::coroutine(py, &self.name)
+        } else {
+            Route::function(py, &self.name, self.blocking)
+        };
+        let facts = Facts::new(py, captures(&self.route), root_path, depth);
+        PythonHandler {
+            route: Arc::new(route),
+            plan: Arc::new(Plan {
+                function: self.function,
+                parameters: self.parameters,
+                arguments: self.arguments,
+                keywords: self.keywords,
+                body: self.body,
+                returns: self.returns,
+                sees_async: self.sees_async,
+                max_json_depth: depth,
+                facts,
+            }),
+        }
+    }
+
+    fn add(&mut self, given: &Bound<'_, PyDict>) -> PyResult<()> {
+        let text = |name: &str| -> PyResult<String> {
+            given
+                .get_item(name)?
+                .map_or_else(|| Ok(String::new()), |value| value.extract())
+        };
+        let flag = |name: &str| -> PyResult<bool> {
+            given
+                .get_item(name)?
+                .map_or(Ok(false), |value| value.extract())
+        };
+        let some = |name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
+            Ok(given.get_item(name)?.filter(|value| !value.is_none()))
+        };
+        let required = flag("required")?;
+        let default = given
+            .get_item("default")?
+            .filter(|_| !required)
+            .map(Bound::unbind);
+        let validator = match some("validator")? {
+            Some(validator) => Some(Validator::new(&validator, flag("strict")?)?),
+            None => None,
+        };
+        if flag("keyword")? {
+            self.keywords.push(text("name")?);
+        }
+        let source = match text("source")?.as_str() {
+            "request" => {
+                if self.body == BodyNeed::None && !self.sees_async {
+                    self.body = BodyNeed::Whole;
+                }
+                self.arguments.push(Argument::Request);
+                return Ok(());
+            }
+            "body" => {
+                self.body = BodyNeed::Json { required };
+                if let Some(validator) = validator {
+                    self.arguments.push(Argument::Model { validator, default });
+                }
+                return Ok(());
+            }
+            "path" => Source::Path,
+            "header" => Source::Header,
+            "cookie" => Source::Cookie,
+            "form" => {
+                self.body = BodyNeed::Form;
+                Source::Form
+            }
+            _ => Source::Query,
+        };
+        let kind = match text("kind").unwrap_or_default().as_str() {
+            "int" => ScalarKind::Int,
+            "float" => ScalarKind::Float,
+            "bool" => ScalarKind::Bool,
+            _ => ScalarKind::Str,
+        };
+        let wire = text("wire")?;
+        let capture = captures(&self.route)
+            .position(|name| name == wire)
+            .unwrap_or_default();
+        self.arguments.push(Argument::Parameter {
+            index: self.parameters.len(),
+            default,
+            validator,
+        });
+        self.parameters.push(Parameter {
+            wire,
+            source,
+            capture,
+            kind,
+            many: flag("many")?,
+            required,
+            constraints: constraints::read(given)?,
+        });
+        Ok(())
+    }
+}
+
+fn is_keyword(parameter: &Bound<'_, PyAny>) -> bool {
+    parameter
+        .get_item("keyword")
+        .and_then(|value| value.extract())
+        .unwrap_or(false)
+}
+
+/// The names of a route's captures, as the engine counts them.
+fn captures(route: &str) -> impl Iterator<Item = &str> {
+    route.split('/').filter_map(|segment| {
+        let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
+        Some(inner.strip_prefix('*').unwrap_or(inner))
+    })
+}

@@ -1,0 +1,323 @@
+//! Reads what Python declared, and freezes it into an engine.
+//!
+//! Everything that is wrong is gathered: fields of the wrong kind, unknown options, and whatever the
+//! engine itself finds, so that one start shows all of it.
+
+use std::sync::Arc;
+
+use apifrom::{
+    Api, ApiConfig, ConfigErrors, EndpointSpec, Engine, ErrorHandling, Handler, ServerConfig,
+    TlsConfig,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::endpoint;
+use crate::fields::Fields;
+use crate::logging::PythonSink;
+
+/// A frozen API and what it is served with.
+#[pyclass(frozen, name = "Engine")]
+pub(crate) struct PyEngine {
+    pub(crate) engine: Engine,
+    pub(crate) server: ServerConfig,
+    log_level: String,
+    log_format: String,
+}
+
+#[pymethods]
+impl PyEngine {
+    /// The least level that `app.run` writes.
+    #[getter]
+    fn log_level(&self) -> &str {
+        &self.log_level
+    }
+
+    /// `text` or `json`.
+    #[getter]
+    fn log_format(&self) -> &str {
+        &self.log_format
+    }
+
+    /// The endpoints, those of the engine itself left out: name, template and methods of each.
+    fn endpoints(&self) -> Vec<(String, String, Vec<String>)> {
+        self.engine
+            .endpoints()
+            .iter()
+            .filter(|endpoint| !endpoint.methods().is_empty())
+            .map(|endpoint| {
+                (
+                    endpoint.name().to_owned(),
+                    endpoint.template().unwrap_or_default().to_owned(),
+                    endpoint.methods().iter().map(ToString::to_string).collect(),
+                )
+            })
+            .collect()
+    }
+}
+
+/// An error as Python takes it: the field, and what is wrong with it.
+type Found = Vec<(String, String)>;
+
+/// Freezes an API.
+///
+/// Returns the engine, or nothing where something is wrong, and what that is.
+#[pyfunction]
+#[pyo3(signature = (config, endpoints, middleware, server))]
+pub(crate) fn freeze(
+    py: Python<'_>,
+    config: &Bound<'_, PyDict>,
+    endpoints: &Bound<'_, PyList>,
+    middleware: &Bound<'_, PyList>,
+    server: Option<&Bound<'_, PyDict>>,
+) -> PyResult<(Option<PyEngine>, Found)> {
+    let mut errors = ConfigErrors::new();
+    let mut settings = read_config(config, &mut errors)?;
+    let mut serving = Serving::default();
+    if let Some(server) = server {
+        serving.read(server, &mut settings, &mut errors)?;
+    }
+    read_middleware(middleware, &mut settings, &mut errors)?;
+    let root_path: Arc<str> = Arc::from(settings.root_path.as_str());
+    let depth = settings.max_json_depth;
+    let mut specs = Vec::new();
+    for described in endpoints.iter() {
+        let described = described.cast_into::<PyDict>()?;
+        specs.push(spec(py, &described, depth, &root_path, &mut errors)?);
+    }
+    let built = Api::with_config(settings)
+        .log_to(Arc::new(PythonSink::new(py)?))
+        .endpoints(specs.into_iter().flatten())
+        .build();
+    let engine = match built {
+        Ok(engine) => Some(engine),
+        Err(found) => {
+            errors.append(found);
+            None
+        }
+    };
+    let found: Found = errors
+        .iter()
+        .map(|error| (error.path().to_owned(), error.message().to_owned()))
+        .collect();
+    let engine = engine.filter(|_| found.is_empty()).map(|engine| PyEngine {
+        engine,
+        server: serving.config,
+        log_level: serving.log_level,
+        log_format: serving.log_format,
+    });
+    Ok((engine, found))
+}
+
+fn read_config(given: &Bound<'_, PyDict>, errors: &mut ConfigErrors) -> PyResult<ApiConfig> {
+    let mut config = ApiConfig::default();
+    let mut fields = Fields::new(given, "", errors)?;
+    fields.text("title", &mut config.title);
+    fields.text("version", &mut config.version);
+    fields.text("description", &mut config.description);
+    fields.texts("trusted_hosts", &mut config.trusted_hosts);
+    fields.texts("trusted_proxies", &mut config.trusted_proxies);
+    fields.text("forwarded_header", &mut config.forwarded_header);
+    fields.number("max_body_size", &mut config.max_body_size);
+    fields.number("max_json_depth", &mut config.max_json_depth);
+    fields.text("root_path", &mut config.root_path);
+    fields.flag("strict", &mut config.strict);
+    fields.flag("development", &mut config.development);
+    let mut default = "open".to_owned();
+    fields.text("default", &mut default);
+    if default != "open" {
+        fields.note(
+            "default",
+            format!("expected 'open', the only one there is yet; found {default:?}"),
+        );
+    }
+    fields.finish(|_| None);
+    Ok(config)
+}
+
+/// What `app.run` was given.
+struct Serving {
+    config: ServerConfig,
+    log_level: String,
+    log_format: String,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self {
+            config: ServerConfig::default(),
+            log_level: "info".into(),
+            log_format: "text".into(),
+        }
+    }
+}
+
+impl Serving {
+    fn read(
+        &mut self,
+        given: &Bound<'_, PyDict>,
+        api: &mut ApiConfig,
+        errors: &mut ConfigErrors,
+    ) -> PyResult<()> {
+        let mut fields = Fields::new(given, "run", errors)?;
+        let config = &mut self.config;
+        fields.text("host", &mut config.host);
+        fields.number("port", &mut config.port);
+        config.uds = fields.optional_text("uds");
+        if fields.some_is_next("fd") {
+            let mut descriptor = 0;
+            fields.number("fd", &mut descriptor);
+            config.fd = Some(descriptor);
+        }
+        if config.uds.is_some() && config.fd.is_some() {
+            fields.note("fd", "give either uds or fd, not both");
+        }
+        fields.number("backlog", &mut config.backlog);
+        fields.number("limit_connections", &mut config.limit_connections);
+        fields.number(
+            "limit_connections_per_client",
+            &mut config.limit_connections_per_client,
+        );
+        fields.number("max_head_size", &mut config.max_head_size);
+        fields.number("max_header_fields", &mut config.max_header_fields);
+        fields.seconds("timeout_head", &mut config.timeout_head);
+        fields.seconds("timeout_body", &mut config.timeout_body);
+        fields.seconds("timeout_keep_alive", &mut config.timeout_keep_alive);
+        fields.seconds("timeout_write", &mut config.timeout_write);
+        fields.seconds(
+            "timeout_graceful_shutdown",
+            &mut config.timeout_graceful_shutdown,
+        );
+        fields.flag("access_log", &mut api.access_log);
+        let mut workers: u32 = 1;
+        fields.number("workers", &mut workers);
+        if workers != 1 {
+            fields.note("workers", "expected 1, the only number there is yet");
+        }
+        self.read_log(&mut fields);
+        self.config.tls = read_tls(&mut fields);
+        fields.finish(|name| match name {
+            "proxy_headers" | "forwarded_allow_ips" => {
+                Some("name the proxies that are believed in API(trusted_proxies=[…]) instead")
+            }
+            "ssl_ca_certs" | "ssl_cert_reqs" => Some("client certificates cannot be asked for yet"),
+            "limit_concurrency" => Some("use limit_connections instead"),
+            _ => None,
+        });
+        Ok(())
+    }
+
+    fn read_log(&mut self, fields: &mut Fields<'_, '_>) {
+        fields.text("log_level", &mut self.log_level);
+        self.log_level.make_ascii_lowercase();
+        let levels = ["debug", "info", "warning", "error", "critical"];
+        if !levels.contains(&self.log_level.as_str()) {
+            let found = &self.log_level;
+            let expected = levels.join(", ");
+            fields.note(
+                "log_level",
+                format!("expected one of {expected}; found {found:?}"),
+            );
+        }
+        fields.text("log_format", &mut self.log_format);
+        if !["text", "json"].contains(&self.log_format.as_str()) {
+            let found = &self.log_format;
+            fields.note(
+                "log_format",
+                format!("expected 'text' or 'json', found {found:?}"),
+            );
+        }
+    }
+}
+
+fn read_tls(fields: &mut Fields<'_, '_>) -> Option<TlsConfig> {
+    let key = fields.optional_text("ssl_keyfile");
+    let certificate = fields.optional_text("ssl_certfile");
+    let password = fields.optional_text("ssl_keyfile_password");
+    match (key, certificate) {
+        (Some(key), Some(certificate)) => {
+            let mut tls = TlsConfig::new(key, certificate);
+            tls.ssl_keyfile_password = password;
+            Some(tls)
+        }
+        (None, None) => {
+            if password.is_some() {
+                fields.note("ssl_keyfile_password", "is of no use without ssl_keyfile");
+            }
+            None
+        }
+        (Some(_), None) => {
+            fields.note("ssl_certfile", "is missing beside ssl_keyfile");
+            None
+        }
+        (None, Some(_)) => {
+            fields.note("ssl_keyfile", "is missing beside ssl_certfile");
+            None
+        }
+    }
+}
+
+fn read_middleware(
+    declared: &Bound<'_, PyList>,
+    settings: &mut ApiConfig,
+    errors: &mut ConfigErrors,
+) -> PyResult<()> {
+    let mut handled_errors = false;
+    for (index, middleware) in declared.iter().enumerate() {
+        let path = format!("middleware[{index}]");
+        let kind: Option<String> = match middleware.getattr_opt("kind")? {
+            Some(kind) => kind.extract().ok(),
+            None => None,
+        };
+        match kind.as_deref() {
+            Some("error_handling") => {
+                if std::mem::replace(&mut handled_errors, true) {
+                    errors.note(&path, "ErrorHandlingMiddleware stands twice");
+                }
+                let options = middleware.getattr("options")?.cast_into::<PyDict>()?;
+                settings.error_handling = read_error_handling(&options, errors)?;
+            }
+            _ => errors.note(
+                &path,
+                format!(
+                    "{} is no middleware: expected one of apifrom.middleware",
+                    middleware.get_type().name()?
+                ),
+            ),
+        }
+    }
+    Ok(())
+}
+
+fn read_error_handling(
+    options: &Bound<'_, PyDict>,
+    errors: &mut ConfigErrors,
+) -> PyResult<ErrorHandling> {
+    let mut handling = ErrorHandling::new();
+    let mut fields = Fields::new(options, "error_handling", errors)?;
+    fields.flag("debug", &mut handling.debug);
+    fields.flag("include_traceback", &mut handling.include_traceback);
+    fields.flag("log_exceptions", &mut handling.log_exceptions);
+    fields.finish(|_| None);
+    Ok(handling)
+}
+
+fn spec(
+    py: Python<'_>,
+    described: &Bound<'_, PyDict>,
+    depth: usize,
+    root_path: &Arc<str>,
+    errors: &mut ConfigErrors,
+) -> PyResult<Option<EndpointSpec>> {
+    let Some(described) = endpoint::Described::read(described, errors)? else {
+        return Ok(None);
+    };
+    let max_body_size = described.max_body_size;
+    let (name, route, methods) = described.place();
+    let handler: Arc<dyn Handler> = Arc::new(described.handler(py, depth, root_path));
+    let spec = EndpointSpec::new(name, route, methods, move |_binding| Some(handler));
+    Ok(Some(match max_body_size {
+        Some(bytes) => spec.max_body_size(bytes),
+        None => spec,
+    }))
+}

@@ -1,0 +1,334 @@
+//! The bridge from an endpoint to the Python function that it calls.
+//!
+//! 1. What the engine converts by itself is bound before Python is asked for anything: a request
+//!    that fails there, and has nothing for Pydantic to judge, never takes the interpreter.
+//! 2. A body is read and scanned in Rust, within its bounds; the same bytes go to Pydantic.
+//! 3. Everything that is wrong with a request is in one answer, whoever found it.
+
+use std::sync::Arc;
+
+use apifrom::extract::{Bound as BoundValue, Parameter, Value, bind, read_form, read_json};
+use apifrom::{Body, Handler, Outcome, Rejection, Reply, Request, RequestId, Violations};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
+
+use crate::dispatch::{self, Route, Work};
+use crate::reply::{self, Answer, Asked, ReturnPlan};
+use crate::request::{self, Facts, SharedBody};
+use crate::validation::{self, Validator};
+
+/// Everything about a handler that was decided at start.
+pub(crate) struct Plan {
+    pub(crate) function: Py<PyAny>,
+    /// What the engine binds.
+    pub(crate) parameters: Vec<Parameter>,
+    /// The arguments in the order of the call, keyword-only ones last.
+    pub(crate) arguments: Vec<Argument>,
+    /// The names of the last arguments, which are passed by keyword.
+    pub(crate) keywords: Vec<String>,
+    pub(crate) body: BodyNeed,
+    pub(crate) returns: ReturnPlan,
+    /// True where the function is given a `Request` rather than a `SyncRequest`.
+    pub(crate) sees_async: bool,
+    pub(crate) max_json_depth: usize,
+    pub(crate) facts: Arc<Facts>,
+}
+
+/// What a call needs of the request's body before it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyNeed {
+    /// Nothing.
+    None,
+    /// JSON that the engine has scanned; `required` when there must be some.
+    Json { required: bool },
+    /// An urlencoded form.
+    Form,
+    /// All of it, unread: a `def` that takes the request finds it at hand.
+    Whole,
+}
+
+/// Where one argument comes from.
+pub(crate) enum Argument {
+    /// A bound parameter, by its place in the plan's list.
+    Parameter {
+        index: usize,
+        default: Option<Py<PyAny>>,
+        validator: Option<Validator>,
+    },
+    /// The body, as a model.
+    Model {
+        validator: Validator,
+        default: Option<Py<PyAny>>,
+    },
+    /// The request itself.
+    Request,
+}
+
+/// An endpoint's Python function.
+pub(crate) struct PythonHandler {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) route: Arc<Route>,
+}
+
+impl Handler for PythonHandler {
+    fn call(&self, mut request: Request) -> Reply {
+        let need = self.plan.body;
+        let at_hand = matches!(need, BodyNeed::None)
+            || (need == BodyNeed::Whole && http_body_is_over(request.body()));
+        if at_hand {
+            return match Invocation::bind(&self.plan, request, None) {
+                Ok(invocation) => Reply::wait(make(Arc::clone(&self.route), invocation)),
+                Err(why) => Reply::Ready(Err(why)),
+            };
+        }
+        let plan = Arc::clone(&self.plan);
+        let route = Arc::clone(&self.route);
+        Reply::wait(async move {
+            let bytes = match need {
+                BodyNeed::Json { required } => {
+                    read_json(&mut request, plan.max_json_depth, required).await?
+                }
+                BodyNeed::Form => Some(read_form(&mut request).await?),
+                BodyNeed::None | BodyNeed::Whole => Some(request.body().read().await?),
+            };
+            let invocation = Invocation::bind(&plan, request, bytes)?;
+            make(route, invocation).await
+        })
+    }
+}
+
+fn http_body_is_over(body: &Body) -> bool {
+    body.announced() == Some(0)
+}
+
+/// Makes the call, and waits for what of its answer is not at hand.
+async fn make(route: Arc<Route>, invocation: Invocation) -> Outcome {
+    let call = dispatch::call(&route, invocation);
+    drop(route);
+    match call.await {
+        Ok(Answer::Ready(outcome)) => outcome,
+        Ok(answer) => answer.complete().await,
+        Err(refusal) => Err(reply::refused(refusal)),
+    }
+}
+
+/// One call on its way to Python.
+struct Invocation {
+    plan: Arc<Plan>,
+    bound: Vec<BoundValue>,
+    violations: Violations,
+    body: Option<Bytes>,
+    request_id: RequestId,
+    /// Kept for files and streams, which ask about it, until it is handed to the function.
+    request: Option<Request>,
+    shown_body: Option<SharedBody>,
+    shown: Option<Py<PyAny>>,
+    refused: Option<Rejection>,
+}
+
+impl Invocation {
+    fn bind(
+        plan: &Arc<Plan>,
+        mut request: Request,
+        body: Option<Bytes>,
+    ) -> Result<Self, Rejection> {
+        let mut violations = Violations::default();
+        let form = body.as_deref().filter(|_| plan.body == BodyNeed::Form);
+        let bound = bind(&plan.parameters, &request, form, &mut violations)?;
+        let asks_pydantic = plan.arguments.iter().any(|argument| match argument {
+            Argument::Parameter { validator, .. } => validator.is_some(),
+            Argument::Model { .. } => true,
+            Argument::Request => false,
+        });
+        if !violations.is_empty() && !asks_pydantic {
+            return Err(Rejection::invalid(violations));
+        }
+        let request_id = request.context().notes.request_id;
+        let shown_body = plan.shows_request().then(|| match &body {
+            Some(body) => SharedBody::full(body.clone()),
+            None => SharedBody::take(&mut request),
+        });
+        Ok(Self {
+            plan: Arc::clone(plan),
+            bound,
+            violations,
+            body,
+            request_id,
+            request: Some(request),
+            shown_body,
+            shown: None,
+            refused: None,
+        })
+    }
+
+    /// The arguments, or nothing when the request is refused.
+    fn arguments<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+        let plan = Arc::clone(&self.plan);
+        let mut made = Vec::with_capacity(plan.arguments.len());
+        for argument in &plan.arguments {
+            let value = match argument {
+                Argument::Parameter {
+                    index,
+                    default,
+                    validator,
+                } => self.parameter(py, *index, default.as_ref(), validator.as_ref())?,
+                Argument::Model { validator, default } => {
+                    self.model(py, validator, default.as_ref())?
+                }
+                Argument::Request => self.show(py)?,
+            };
+            made.push(value);
+        }
+        if self.violations.is_empty() {
+            return Ok(Some(made));
+        }
+        self.refused = Some(Rejection::invalid(std::mem::take(&mut self.violations)));
+        Ok(None)
+    }
+
+    /// The request as Python sees it; one object, however many parameters ask for it.
+    fn show<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.shown.is_none()
+            && let (Some(request), Some(body)) = (self.request.take(), self.shown_body.take())
+        {
+            let plan = &self.plan;
+            let shown = request::new(py, request, body, &plan.facts, plan.sees_async)?;
+            self.shown = Some(shown.unbind());
+        }
+        Ok(match &self.shown {
+            Some(shown) => shown.bind(py).clone(),
+            None => py.None().into_bound(py),
+        })
+    }
+
+    fn asked(&self, py: Python<'_>) -> Asked {
+        let shown = || request::asked(self.shown.as_ref()?.bind(py)).ok();
+        match &self.request {
+            Some(request) => Asked::of(request),
+            None => shown()
+                .unwrap_or_else(|| Asked::new(Method::GET, HeaderMap::new(), self.request_id)),
+        }
+    }
+
+    fn parameter<'py>(
+        &mut self,
+        py: Python<'py>,
+        index: usize,
+        default: Option<&Py<PyAny>>,
+        validator: Option<&Validator>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let bound = match self.bound.get_mut(index) {
+            Some(bound) => std::mem::replace(bound, BoundValue::Absent),
+            None => BoundValue::Absent,
+        };
+        let value = match &bound {
+            BoundValue::Absent => {
+                return Ok(default.map_or_else(
+                    || py.None().into_bound(py),
+                    |default| default.bind(py).clone(),
+                ));
+            }
+            BoundValue::One(value) => to_python(py, value)?,
+            BoundValue::Many(values) => {
+                let items = values
+                    .iter()
+                    .map(|value| to_python(py, value))
+                    .collect::<PyResult<Vec<_>>>()?;
+                PyList::new(py, items)?.into_any()
+            }
+        };
+        let Some(validator) = validator else {
+            return Ok(value);
+        };
+        match validator.text(&value)? {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                let parameter = self.plan.parameters.get(index);
+                let loc = parameter.map(Parameter::loc).unwrap_or_default();
+                validation::collect(py, &error, &loc, &mut self.violations)?;
+                Ok(py.None().into_bound(py))
+            }
+        }
+    }
+
+    fn model<'py>(
+        &mut self,
+        py: Python<'py>,
+        validator: &Validator,
+        default: Option<&Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(body) = &self.body else {
+            return Ok(default.map_or_else(
+                || py.None().into_bound(py),
+                |default| default.bind(py).clone(),
+            ));
+        };
+        match validator.json(&PyBytes::new(py, body))? {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                validation::collect(py, &error, &validation::body_loc(), &mut self.violations)?;
+                Ok(py.None().into_bound(py))
+            }
+        }
+    }
+}
+
+impl Work for Invocation {
+    type Answer = Answer;
+
+    fn call(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let Some(arguments) = self.arguments(py)? else {
+            // Never seen: `finish` looks at the refusal first.
+            return Err(PyRuntimeError::new_err("refused"));
+        };
+        let function = self.plan.function.bind(py);
+        let positional = arguments.len() - self.plan.keywords.len().min(arguments.len());
+        let value = match (arguments.as_slice(), positional) {
+            ([], _) => function.call0(),
+            ([only], 1) => function.call1((only,)),
+            (all, _) if positional == all.len() => function.call1(PyTuple::new(py, all)?),
+            (all, _) => {
+                let (by_place, by_name) = all.split_at(positional);
+                let keywords = PyDict::new(py);
+                for (name, value) in self.plan.keywords.iter().zip(by_name) {
+                    keywords.set_item(PyString::intern(py, name), value)?;
+                }
+                function.call(PyTuple::new(py, by_place)?, Some(&keywords))
+            }
+        };
+        value.map(Bound::unbind)
+    }
+
+    fn finish(mut self, py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> Answer {
+        if let Some(why) = self.refused.take() {
+            return Answer::Ready(Err(why));
+        }
+        let plan = Arc::clone(&self.plan);
+        outcome
+            .and_then(|value| reply::outcome(py, value, &plan.returns, || self.asked(py)))
+            .unwrap_or_else(|error| reply::from_exception(py, &error).into())
+    }
+}
+
+impl Plan {
+    fn shows_request(&self) -> bool {
+        self.arguments
+            .iter()
+            .any(|argument| matches!(argument, Argument::Request))
+    }
+}
+
+fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Int(number) => number.into_pyobject(py)?.into_any(),
+        Value::BigInt(text) => py.get_type::<PyInt>().call1((text.as_str(),))?,
+        Value::Float(number) => number.into_pyobject(py)?.into_any(),
+        Value::Bool(flag) => flag.into_pyobject(py)?.to_owned().into_any(),
+        Value::Str(text) => PyString::new(py, text).into_any(),
+        // The kinds of values are the engine's, and all are listed.
+        _ => py.None().into_bound(py),
+    })
+}

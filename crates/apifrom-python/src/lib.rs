@@ -1,0 +1,52 @@
+//! The Python face of apifrom: converts and calls, decides nothing.
+//!
+//! 1. [`freeze`] reads what Python declared into the engine's own configuration and endpoints.
+//! 2. [`handler`] is the bridge of one endpoint: bound values in, a call, an answer out.
+//! 3. [`dispatch`] says where and when a function is called, [`reactor`] owns thread, loop and
+//!    interpreter.
+//! 4. [`request`], [`responses`], [`reply`], [`json`] and [`stream`] are the values in between.
+
+mod constraints;
+mod dispatch;
+mod endpoint;
+mod fields;
+mod files;
+mod freeze;
+mod handler;
+mod json;
+mod logging;
+mod reactor;
+mod reply;
+mod request;
+mod responses;
+mod serve;
+mod stream;
+mod testing;
+mod validation;
+
+use pyo3::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The compiled half of the package.
+#[pymodule]
+mod _apifrom {
+    #[pymodule_export]
+    use crate::dispatch::{ProbeCall, ProbeRoute, ProbeWorker, pool_load, run_worker};
+    #[pymodule_export]
+    use crate::freeze::{PyEngine, freeze};
+    #[pymodule_export]
+    use crate::logging::flush_logs;
+    #[pymodule_export]
+    use crate::request::{BaseRequest, Client, Headers, Params, Request, SyncRequest, Url};
+    #[pymodule_export]
+    use crate::responses::{
+        BackgroundTask, BackgroundTasks, FileResponse, HtmlResponse, JsonResponse, MutableHeaders,
+        PlainTextResponse, RedirectResponse, Response, StreamingResponse, static_file,
+    };
+    #[pymodule_export]
+    use crate::serve::{StartError, serve};
+    #[pymodule_export]
+    use crate::testing::TestServer;
+}

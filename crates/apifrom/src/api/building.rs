@@ -1,0 +1,143 @@
+//! Makes frozen endpoints and their routes from what was declared.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::guard::Guard;
+use crate::config::ApiConfig;
+use crate::endpoint::{Binding, Endpoint, EndpointSpec, States};
+use crate::error::ConfigErrors;
+use crate::handler::{Around, Behind, Failures, Handler, Middleware};
+use crate::routing::{PathTemplate, RouterBuilder};
+
+pub(super) struct Building<'a> {
+    pub(super) config: &'a ApiConfig,
+    pub(super) states: &'a States,
+    pub(super) failures: &'a Arc<Failures>,
+    pub(super) own: &'a [Arc<dyn Middleware>],
+    pub(super) guard: Guard<'a>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) routes: RouterBuilder,
+}
+
+impl Building<'_> {
+    pub(super) fn add(&mut self, spec: EndpointSpec, errors: &mut ConfigErrors) {
+        let path = format!("routes.{}", spec.name);
+        let template = match PathTemplate::parse(&spec.template) {
+            Ok(template) => template,
+            Err(error) => return errors.note(format!("{path}.route"), error.to_string()),
+        };
+        let methods = parse_methods(&spec.methods, &path, errors);
+        let guarded = self.guard.endpoint(&spec, &path, errors);
+        let mut binding = Binding {
+            template: &template,
+            states: self.states,
+            config: self.config,
+            path: &path,
+            errors,
+        };
+        let Some(handler) = (spec.bind)(&mut binding) else {
+            return;
+        };
+        let index = self.endpoints.len();
+        for method in &methods {
+            if let Err(conflict) = self.routes.add(&template, method.clone(), index) {
+                errors.note(format!("{path}.route"), conflict);
+            }
+        }
+        let route: Arc<str> = template.as_str().into();
+        self.endpoints.push(Endpoint {
+            handler: self.surrounded(handler, &spec.name, &route),
+            name: spec.name,
+            template: Some(template),
+            route: Some(route),
+            methods,
+            stages: guarded.stages,
+            max_body_size: spec.max_body_size.unwrap_or(self.config.max_body_size),
+            protections: guarded.protections,
+            public: spec.public.map(Into::into),
+        });
+    }
+
+    /// An endpoint of the engine itself at a place of the program's.
+    pub(super) fn placed(&mut self, template: &PathTemplate, handler: Arc<dyn Handler>) -> usize {
+        let index = self.fixed(template.as_str(), handler);
+        if let Some(endpoint) = self.endpoints.get_mut(index) {
+            endpoint.template = Some(template.clone());
+            endpoint.route = Some(template.as_str().into());
+        }
+        index
+    }
+
+    pub(super) fn fixed(&mut self, name: &str, handler: Arc<dyn Handler>) -> usize {
+        self.endpoints.push(Endpoint {
+            name: name.to_owned(),
+            template: None,
+            route: None,
+            methods: Vec::new(),
+            stages: Box::default(),
+            handler,
+            max_body_size: self.config.max_body_size,
+            protections: Box::default(),
+            public: None,
+        });
+        self.endpoints.len() - 1
+    }
+
+    /// A service that was merged stands behind what protects the whole API.
+    pub(super) fn merged(&mut self, service: Arc<dyn Handler>, errors: &mut ConfigErrors) -> usize {
+        let guarded = self.guard.merged(errors);
+        let index = self.fixed("(merged service)", service);
+        if let Some(endpoint) = self.endpoints.get_mut(index) {
+            endpoint.stages = guarded.stages;
+            endpoint.protections = guarded.protections;
+        }
+        index
+    }
+
+    /// Own middleware in the order in which it was added: the first is the outermost.
+    pub(super) fn surrounded(
+        &self,
+        handler: Arc<dyn Handler>,
+        name: &str,
+        route: &Arc<str>,
+    ) -> Arc<dyn Handler> {
+        let own = self.own.iter().rev().filter(|own| own.surrounds_handlers());
+        let name: Arc<str> = name.into();
+        own.fold(handler, |handler, middleware| {
+            Arc::new(Around {
+                middleware: Arc::clone(middleware),
+                behind: Arc::new(Behind {
+                    handler,
+                    failures: Arc::clone(self.failures),
+                    name: Arc::clone(&name),
+                    template: Arc::clone(route),
+                }),
+            })
+        })
+    }
+}
+
+fn parse_methods(given: &[String], path: &str, errors: &mut ConfigErrors) -> Vec<Method> {
+    let field = format!("{path}.method");
+    if given.is_empty() {
+        errors.note(field, "expected at least one method");
+        return Vec::new();
+    }
+    let mut methods = Vec::new();
+    for name in given {
+        match Method::from_bytes(name.to_ascii_uppercase().as_bytes()) {
+            // RFC 9110 §9.3.6, §9.3.8: a tunnel is no endpoint, and TRACE echoes credentials.
+            Ok(Method::CONNECT | Method::TRACE) => {
+                errors.note(&field, format!("{name} cannot be served"));
+            }
+            Ok(method) if methods.contains(&method) => {
+                errors.note(&field, format!("{method} stands twice"));
+            }
+            Ok(method) => methods.push(method),
+            Err(_) => errors.note(&field, format!("expected an HTTP method, found {name:?}")),
+        }
+    }
+    methods
+}

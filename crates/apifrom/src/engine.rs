@@ -1,0 +1,494 @@
+//! The engine: one entry for every transport, one order for every request.
+//!
+//! ```text
+//! 1 request id   2 host, client address   3 routing   4–10 stages   11–12 body and handler
+//! answer → own middleware: after → error shaping → stages on the way back → access log
+//! ```
+//! [`Engine::call`] needs no socket and no ambient runtime, and makes a future only where a
+//! stage or a handler has to wait.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
+
+use http::header::{CONTENT_LENGTH, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Method, StatusCode};
+use http_body::Body as _;
+
+use crate::clock::{Clock, SystemClock, instant};
+use crate::config::ApiConfig;
+use crate::endpoint::Endpoint;
+use crate::handler::{After, Failures, Middleware, Outcome, Reply, guarded};
+use crate::logging::{FieldValue, Level, Logger, Record, Sink, escaped};
+use crate::middleware::{TrustedHosts, request_id};
+use crate::rejection::Rejection;
+use crate::request::{Body, Client, Context, Head, Notes, Original, Peer, Request, RequestId};
+use crate::response::{Disclosure, Response, ResponseBody, shape};
+use crate::routing::{Captures, Found, Router};
+use crate::security::Identities;
+use crate::server::TrustedProxies;
+use crate::stage::{Decision, Resume};
+
+/// A frozen API, ready to answer. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    frozen: Arc<Frozen>,
+}
+
+/// Everything that was decided before the first request.
+pub(crate) struct Frozen {
+    pub(crate) config: ApiConfig,
+    pub(crate) hosts: TrustedHosts,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) router: Router,
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// What answers where no template matches.
+    pub(crate) unrouted: usize,
+    /// Own middleware that sees every answer, in the order in which it does.
+    pub(crate) watchers: Vec<Arc<dyn Middleware>>,
+    pub(crate) failures: Arc<Failures>,
+    pub(crate) sink: Arc<dyn Sink>,
+}
+
+impl Engine {
+    pub(crate) fn new(frozen: Frozen) -> Self {
+        Self {
+            frozen: Arc::new(frozen),
+        }
+    }
+
+    /// Answers one request.
+    ///
+    /// The future is `Send`, can be polled on any executor, and never fails: whatever goes wrong
+    /// is an answer. Dropping it cancels the handler.
+    pub fn call(&self, head: Head, body: Body, peer: Arc<Peer>) -> Call {
+        Call::begin(Arc::clone(&self.frozen), head, body, peer, None)
+    }
+
+    /// Answers a request that the transport refuses, on the same way out as any other.
+    pub fn refuse(&self, head: Head, peer: Arc<Peer>, why: Rejection) -> Call {
+        Call::begin(
+            Arc::clone(&self.frozen),
+            head,
+            Body::empty(),
+            peer,
+            Some(why),
+        )
+    }
+
+    /// The frozen endpoints, those of the engine itself included.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.frozen.endpoints
+    }
+
+    /// What the API was configured with.
+    pub fn config(&self) -> &ApiConfig {
+        &self.frozen.config
+    }
+
+    /// Where this engine's records go.
+    pub fn sink(&self) -> &Arc<dyn Sink> {
+        &self.frozen.sink
+    }
+
+    pub(crate) fn trusts_peer(&self, peer: &Peer) -> bool {
+        self.frozen.proxies.trusts(peer)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("title", &self.frozen.config.title)
+            .field("endpoints", &self.frozen.endpoints.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to one request, as a future. See [`Engine::call`].
+#[must_use = "a request is answered only when this is awaited"]
+pub struct Call {
+    frozen: Arc<Frozen>,
+    step: Step,
+    return_way: ReturnWay,
+}
+
+/// What is known on the way back.
+struct ReturnWay {
+    endpoint: usize,
+    notes: Notes,
+    is_head: bool,
+    /// How many of the watchers have seen the answer.
+    watched: usize,
+    line: Option<Box<AccessLine>>,
+}
+
+impl Drop for ReturnWay {
+    fn drop(&mut self) {
+        if let Some(original) = &self.notes.original {
+            original.release();
+        }
+    }
+}
+
+/// What the access log wants to know of the request.
+struct AccessLine {
+    method: Method,
+    path: String,
+    version: http::Version,
+    client: Client,
+    port: u16,
+    started: Instant,
+}
+
+enum Step {
+    Deciding {
+        request: Request,
+        next: usize,
+        wait: Pin<Box<dyn Future<Output = Resume> + Send>>,
+    },
+    Handling(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Watching(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Answered(Response),
+    Finished,
+}
+
+impl Call {
+    fn begin(
+        frozen: Arc<Frozen>,
+        head: Head,
+        body: Body,
+        peer: Arc<Peer>,
+        refused: Option<Rejection>,
+    ) -> Self {
+        let trusted = frozen.proxies.trusts(&peer);
+        let (client, scheme) = frozen.proxies.resolve(&head, &peer, trusted);
+        let line = frozen.access_line(&head, client);
+        let is_head = head.method == Method::HEAD;
+        let request_id = request_id::name(&head, trusted);
+        let (endpoint, captures, refused) = match refused {
+            Some(why) => (frozen.unrouted, Captures::default(), Some(why)),
+            None => frozen.locate(&head),
+        };
+        let original = frozen.original(endpoint, &head, client, &captures);
+        let notes = || Notes {
+            original: original.clone(),
+            ..Notes::new(request_id, scheme)
+        };
+        let context = Context {
+            notes: notes(),
+            peer,
+            client,
+            captures,
+            identities: Identities::default(),
+            state: http::Extensions::new(),
+        };
+        let return_way = ReturnWay {
+            endpoint,
+            notes: notes(),
+            is_head,
+            watched: 0,
+            line,
+        };
+        let mut call = Self {
+            frozen,
+            step: Step::Finished,
+            return_way,
+        };
+        if let Some(why) = refused {
+            call.end(Err(why));
+        } else {
+            let request = Request::new(head, body, context);
+            call.decide(request, 0, None);
+        }
+        call
+    }
+
+    /// Asks the stages from `next` on, then the handler. `decision` is what a stage that waited
+    /// came to.
+    fn decide(
+        &mut self,
+        mut request: Request,
+        mut next: usize,
+        mut decision: Option<Result<Decision, Rejection>>,
+    ) {
+        let outcome = loop {
+            let found = if let Some(decision) = decision.take() {
+                decision
+            } else {
+                let Some(stage) = self.frozen.stage(self.return_way.endpoint, next) else {
+                    return self.handle(request);
+                };
+                next += 1;
+                let (head, context) = request.for_stage();
+                guarded(|| stage.decide(head, context))
+            };
+            match found {
+                Ok(Decision::Pass) => {}
+                Ok(Decision::Wait(wait)) => {
+                    self.step = Step::Deciding {
+                        request,
+                        next,
+                        wait,
+                    };
+                    return;
+                }
+                Ok(Decision::Answer(response)) => break Ok(response),
+                Ok(Decision::Refuse(why)) | Err(why) => break Err(why),
+            }
+        };
+        self.return_way.notes.stages = request.take_stage_notes();
+        self.end(outcome);
+    }
+
+    fn handle(&mut self, mut request: Request) {
+        self.return_way.notes.stages = request.take_stage_notes();
+        let Some(endpoint) = self.frozen.endpoints.get(self.return_way.endpoint) else {
+            return self.end(Err(Rejection::internal()));
+        };
+        let limit = endpoint.max_body_size;
+        let body = request.body();
+        // Whoever reads piece by piece would wait for bytes that a client never sends who waits to
+        // be refused.
+        if body.announced().is_some_and(|announced| announced > limit) {
+            return self.end(Err(Rejection::body_too_large(limit)));
+        }
+        body.bound(limit);
+        match guarded(|| endpoint.handler.call(request)) {
+            Ok(Reply::Ready(outcome)) => self.end(outcome),
+            Ok(Reply::Wait(future)) => self.step = Step::Handling(future),
+            Err(why) => self.end(Err(why)),
+        }
+    }
+
+    /// Turns an outcome into an answer and sends it on its way out.
+    fn end(&mut self, outcome: Outcome) {
+        let id = self.return_way.notes.request_id;
+        let name = self.frozen.name(self.return_way.endpoint);
+        let response = self.frozen.failures.settle(outcome, &id, name);
+        self.watch(response);
+    }
+
+    /// Shows the answer to own middleware.
+    fn watch(&mut self, mut response: Response) {
+        while let Some(watcher) = self.frozen.watchers.get(self.return_way.watched) {
+            self.return_way.watched += 1;
+            let notes = &self.return_way.notes;
+            response = match guarded(|| watcher.after(notes, response)) {
+                Ok(After::Ready(response)) => response,
+                Ok(After::Wait(future)) => {
+                    self.step = Step::Watching(future);
+                    return;
+                }
+                Err(why) => {
+                    self.frozen
+                        .answer_for(&why, &notes.request_id, self.return_way.endpoint)
+                }
+            };
+        }
+        self.leave(response);
+    }
+
+    /// The engine's own headers, and the line in the access log.
+    fn leave(&mut self, mut response: Response) {
+        let way = &mut self.return_way;
+        if let Some(endpoint) = self.frozen.endpoints.get(way.endpoint) {
+            for stage in &endpoint.stages {
+                stage.finish(&way.notes, &mut response);
+            }
+        }
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_bytes(way.notes.request_id.as_str().as_bytes()) {
+            headers.insert(request_id::X_REQUEST_ID, id);
+        }
+        headers
+            .entry(X_CONTENT_TYPE_OPTIONS)
+            .or_insert(HeaderValue::from_static("nosniff"));
+        if way.is_head || has_no_body(response.status()) {
+            strip_body(&mut response, way.is_head);
+        }
+        if let Some(line) = way.line.take() {
+            self.frozen
+                .log_access(&line, &way.notes.request_id, &response);
+        }
+        self.step = Step::Answered(response);
+    }
+}
+
+impl Future for Call {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Response> {
+        let this = &mut *self;
+        loop {
+            match std::mem::replace(&mut this.step, Step::Finished) {
+                Step::Answered(response) => return Poll::Ready(response),
+                Step::Deciding {
+                    mut request,
+                    next,
+                    mut wait,
+                } => match guarded(|| wait.as_mut().poll(cx)) {
+                    Ok(Poll::Ready(resume)) => {
+                        let (head, context) = request.for_stage();
+                        let decision = guarded(|| resume(head, context));
+                        this.decide(request, next, Some(decision));
+                    }
+                    Ok(Poll::Pending) => {
+                        this.step = Step::Deciding {
+                            request,
+                            next,
+                            wait,
+                        };
+                        return Poll::Pending;
+                    }
+                    Err(why) => {
+                        this.return_way.notes.stages = request.take_stage_notes();
+                        this.end(Err(why));
+                    }
+                },
+                Step::Handling(mut future) => match guarded(|| future.as_mut().poll(cx)) {
+                    Ok(Poll::Ready(outcome)) => this.end(outcome),
+                    Ok(Poll::Pending) => {
+                        this.step = Step::Handling(future);
+                        return Poll::Pending;
+                    }
+                    Err(why) => this.end(Err(why)),
+                },
+                Step::Watching(mut future) => {
+                    let outcome = match guarded(|| future.as_mut().poll(cx)) {
+                        Ok(Poll::Ready(outcome)) => outcome,
+                        Ok(Poll::Pending) => {
+                            this.step = Step::Watching(future);
+                            return Poll::Pending;
+                        }
+                        Err(why) => Err(why),
+                    };
+                    // Own middleware that answers with an error is shaped like a handler that does.
+                    this.end(outcome);
+                }
+                Step::Finished => {
+                    let id = this.return_way.notes.request_id;
+                    let why = Rejection::internal();
+                    return Poll::Ready(shape(&why, &id, Disclosure::default()));
+                }
+            }
+        }
+    }
+}
+
+impl Frozen {
+    /// Steps 2 and 3: the host, then the endpoint. A refusal is answered where nothing matches.
+    fn locate(&self, head: &Head) -> (usize, Captures, Option<Rejection>) {
+        let refused = |why| (self.unrouted, Captures::default(), Some(why));
+        if let Err(why) = self.hosts.check(head) {
+            return refused(why);
+        }
+        let target = head.uri.path();
+        if target.len() + head.uri.query().map_or(0, str::len) > self.config.max_target_size {
+            return refused(Rejection::new(
+                StatusCode::URI_TOO_LONG,
+                "target_too_long",
+                "the request target is too long",
+            ));
+        }
+        match self.router.find(&head.method, target) {
+            Ok(Found::Endpoint(endpoint, captures)) => (endpoint, captures, None),
+            Ok(Found::Nothing) => (self.unrouted, Captures::default(), None),
+            Err(fault) => refused(Rejection::bad_request("bad_path", fault.to_string())),
+        }
+    }
+
+    fn stage(&self, endpoint: usize, index: usize) -> Option<&dyn crate::stage::Stage> {
+        let stage = self.endpoints.get(endpoint)?.stages.get(index)?;
+        Some(&**stage)
+    }
+
+    /// The answer to a refusal; a failure of ours is written to the log.
+    fn answer_for(&self, why: &Rejection, id: &RequestId, endpoint: usize) -> Response {
+        self.failures.answer(why, id, self.name(endpoint))
+    }
+
+    /// What errors and logs call an endpoint.
+    fn name(&self, endpoint: usize) -> &str {
+        self.endpoints.get(endpoint).map_or("", Endpoint::name)
+    }
+
+    /// What own middleware that sees the answer is shown of the request. Nothing is copied where
+    /// there is none.
+    fn original(
+        &self,
+        endpoint: usize,
+        head: &Head,
+        client: Client,
+        captures: &Captures,
+    ) -> Option<Arc<Original>> {
+        if self.watchers.is_empty() {
+            return None;
+        }
+        let template = self.endpoints.get(endpoint)?.route.clone();
+        let (head, captures) = (head.clone(), captures.clone());
+        Some(Arc::new(Original::new(head, client, captures, template)))
+    }
+
+    fn access_line(&self, head: &Head, client: Client) -> Option<Box<AccessLine>> {
+        let wanted = self.config.access_log && self.sink.enabled(Logger::Access, Level::Info);
+        wanted.then(|| {
+            Box::new(AccessLine {
+                method: head.method.clone(),
+                // Without the query, which may hold a credential.
+                path: head.uri.path().to_owned(),
+                version: head.version,
+                client,
+                port: client.port,
+                started: instant(),
+            })
+        })
+    }
+
+    fn log_access(&self, line: &AccessLine, id: &RequestId, response: &Response) {
+        let status = response.status().as_u16();
+        let elapsed = instant().duration_since(line.started).as_secs_f64() * 1e3;
+        let message = format!(
+            "{}:{} \"{} {} {:?}\" {status} {elapsed:.2}ms {id}",
+            line.client,
+            line.port,
+            escaped(line.method.as_str()),
+            escaped(&line.path),
+            line.version,
+        );
+        let record = Record::new(
+            Logger::Access,
+            Level::Info,
+            "answered",
+            message,
+            SystemClock.unix(),
+        )
+        .with("client", FieldValue::Text(line.client.to_string()))
+        .with("method", FieldValue::Text(line.method.to_string()))
+        .with("path", FieldValue::Text(line.path.clone()))
+        .with("status", FieldValue::Number(status.into()))
+        .with("duration_ms", FieldValue::Millis(elapsed))
+        .with("request_id", FieldValue::Text(id.as_str().to_owned()));
+        self.sink.write(record);
+    }
+}
+
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational()
+}
+
+/// Takes the body off an answer that must not have one (RFC 9110 §9.3.2, §15.3.5, §15.4.5).
+fn strip_body(response: &mut Response, announce: bool) {
+    let length = response.body().size_hint().exact();
+    *response.body_mut() = ResponseBody::empty();
+    let headers = response.headers_mut();
+    if let (true, Some(length)) = (announce, length) {
+        headers
+            .entry(CONTENT_LENGTH)
+            .or_insert(HeaderValue::from(length));
+    } else if !announce {
+        headers.remove(CONTENT_LENGTH);
+    }
+}

@@ -1,0 +1,179 @@
+//! Reads a body whole, for whoever gives it a type.
+//!
+//! 1. The type must be announced: JSON as `application/json` or `…+json`, a form as
+//!    `application/x-www-form-urlencoded`, once, in UTF-8. Anything else is 415.
+//! 2. The size is bounded by the endpoint, announced or not: 413.
+//! 3. JSON is scanned ([`super::json`]) before anything builds a value of it: a fault is 400, too
+//!    deep is 413.
+//! 4. No body at all, where one is required, is the violation `missing` at `body`.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use super::json::{JsonFault, JsonFaultKind, JsonLimits, scan};
+use crate::rejection::Rejection;
+use crate::request::{Head, Request};
+use crate::violation::{Location, Violation, Violations};
+
+/// Reads a JSON body and scans it; nothing when there is none and none is required.
+///
+/// # Errors
+/// A [`Rejection`] by the rules of the [module](self).
+pub async fn read_json(
+    request: &mut Request,
+    max_depth: usize,
+    required: bool,
+) -> Result<Option<Bytes>, Rejection> {
+    let announced = media_type(request.head());
+    if announced == Media::Absent {
+        let bytes = request.body().read().await?;
+        return match (bytes.is_empty(), required) {
+            (true, false) => Ok(None),
+            (true, true) => Err(missing()),
+            (false, _) => Err(unsupported("application/json")),
+        };
+    }
+    if announced != Media::Json {
+        return Err(unsupported("application/json"));
+    }
+    let bytes = request.body().read().await?;
+    let limits = JsonLimits {
+        max_depth,
+        ..JsonLimits::default()
+    };
+    scan(&bytes, &limits).map_err(|fault| refused(&fault))?;
+    Ok(Some(bytes))
+}
+
+/// Reads an urlencoded form; an absent body is an empty one.
+///
+/// # Errors
+/// A [`Rejection`] by the rules of the [module](self).
+pub async fn read_form(request: &mut Request) -> Result<Bytes, Rejection> {
+    let announced = media_type(request.head());
+    let bytes = match announced {
+        Media::Form => return Ok(request.body().read().await?),
+        Media::Absent => request.body().read().await?,
+        Media::Json | Media::Other => {
+            return Err(unsupported("application/x-www-form-urlencoded"));
+        }
+    };
+    if bytes.is_empty() {
+        Ok(bytes)
+    } else {
+        Err(unsupported("application/x-www-form-urlencoded"))
+    }
+}
+
+/// What a fault in a JSON text is answered with.
+pub fn refused(fault: &JsonFault) -> Rejection {
+    let status = match fault.kind {
+        JsonFaultKind::TooDeep => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Rejection::new(
+        status,
+        fault.code(),
+        format!("the body is not acceptable JSON: {fault}"),
+    )
+}
+
+fn missing() -> Rejection {
+    let violation = Violation::new(vec![Location::Body.into()], "missing", &());
+    Rejection::invalid(Violations::from(violation))
+}
+
+fn unsupported(expected: &'static str) -> Rejection {
+    Rejection::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        format!("expected a body of type {expected}"),
+    )
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Media {
+    Absent,
+    Json,
+    Form,
+    Other,
+}
+
+fn media_type(head: &Head) -> Media {
+    let mut lines = head.headers.get_all(CONTENT_TYPE).iter();
+    let Some(line) = lines.next() else {
+        return Media::Absent;
+    };
+    let (None, Ok(text)) = (lines.next(), line.to_str()) else {
+        return Media::Other;
+    };
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let essence = essence.trim().to_ascii_lowercase();
+    if !is_utf8(parameters) {
+        return Media::Other;
+    }
+    let is_json = essence == "application/json"
+        || essence
+            .strip_prefix("application/")
+            .and_then(|subtype| subtype.strip_suffix("+json"))
+            .is_some_and(|name| !name.is_empty());
+    match essence.as_str() {
+        _ if is_json => Media::Json,
+        "application/x-www-form-urlencoded" => Media::Form,
+        _ => Media::Other,
+    }
+}
+
+/// RFC 8259 §8.1: JSON between systems is UTF-8; a form that says otherwise is not read either.
+fn is_utf8(parameters: &str) -> bool {
+    parameters.split(';').all(|parameter| {
+        let Some((name, value)) = parameter.split_once('=') else {
+            return true;
+        };
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.eq_ignore_ascii_case("utf-8")
+            || value.eq_ignore_ascii_case("utf8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn media(lines: &[&str]) -> Media {
+        let mut request = http::Request::builder();
+        for line in lines {
+            request = request.header(CONTENT_TYPE, *line);
+        }
+        media_type(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn json_is_announced_as_such_and_in_utf8() {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/problem+json",
+            "application/json;charset=\"utf-8\";x=y",
+        ] {
+            assert_eq!(media(&[good]), Media::Json, "{good}");
+        }
+        for bad in [
+            "text/json",
+            "application/+json",
+            "application/jsonp",
+            "application/json; charset=latin-1",
+            "application/json, text/plain",
+            "",
+        ] {
+            assert_eq!(media(&[bad]), Media::Other, "{bad}");
+        }
+        assert_eq!(
+            media(&["application/json", "application/json"]),
+            Media::Other
+        );
+        assert_eq!(media(&[]), Media::Absent);
+    }
+}

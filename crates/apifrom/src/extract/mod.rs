@@ -1,0 +1,19 @@
+//! From what a client sent to what a handler takes.
+
+pub(crate) mod argument;
+mod body;
+pub(crate) mod model;
+mod parameters;
+mod schema;
+
+pub mod convert;
+pub mod cookie;
+pub mod json;
+pub mod urlencoded;
+
+pub use self::argument::{
+    Cookie, Form, FromParameters, FromRequest, Given, Header, Json, Path, Query, Reading, State,
+};
+pub use self::body::{read_form, read_json, refused};
+pub use self::convert::FromParameter;
+pub use self::parameters::{Bound, Parameter, Source, Value, bind};

@@ -1,0 +1,77 @@
+//! Turns any function into a REST API that is secure by construction.
+
+mod api;
+mod clock;
+mod config;
+mod endpoint;
+mod engine;
+mod error;
+mod handler;
+mod logging;
+mod rejection;
+mod request;
+mod response;
+mod routing;
+mod secret;
+mod service;
+mod stage;
+
+pub mod extract;
+pub mod middleware;
+pub mod security;
+pub mod server;
+pub mod testing;
+pub mod violation;
+
+pub use self::api::{Api, Install};
+pub use self::clock::{Clock, ManualClock, SystemClock};
+pub use self::config::{ApiConfig, DefaultAccess, ServerConfig, TlsConfig};
+pub use self::endpoint::{Binding, Endpoint, EndpointSpec, Router};
+pub use self::engine::{Call, Engine};
+pub use self::error::{ConfigError, ConfigErrors, ServeError};
+pub use self::extract::{
+    Cookie, Form, FromParameter, FromRequest, Header, Json, Path, Query, State,
+};
+pub use self::handler::{After, Handler, Middleware, Next, Outcome, Reply};
+pub use self::logging::{FieldValue, Level, Logger, Record, Sink, TracingSink};
+pub use self::middleware::ErrorHandling;
+pub use self::rejection::Rejection;
+pub use self::request::{
+    Body, BodyError, Client, Context, Head, Notes, Original, Peer, PeerAddress, Request, RequestId,
+    Scheme,
+};
+pub use self::response::{
+    IntoResponse, Piece, Problem, Response, ResponseBody, StreamError, Streaming,
+};
+pub use self::routing::{Captures, PathFault, PathTemplate, TemplateError};
+pub use self::secret::{Secret, secret};
+pub use self::security::{Identities, Identity, Protection};
+pub use self::service::Answering;
+pub use self::stage::{Decision, Resume, Slot, Stage};
+pub use self::violation::{LocItem, Location, Violation, Violations};
+
+pub use apifrom_macros::api;
+// What the types of a body derive; of these very versions, which the engine knows.
+pub use schemars::{self, JsonSchema};
+pub use serde::{self, Deserialize, Serialize};
+pub use validator::{self, Validate, ValidationError};
+
+/// What generated code calls. Changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::endpoint::{EndpointSpec, Listed};
+    pub use crate::extract::argument::via::{
+        NotBuiltIn, NotOwn, NotParameter, Probe, Tag, ViaBuiltIn, ViaCapture, ViaModel, ViaOwn,
+        ViaParameter, ViaPathCapture, ViaValidated, ViaValidatedModel,
+    };
+    pub use crate::extract::argument::{
+        Declared, Defaulted, Faults, Held, Kind, Named, Place, Rest, Source, bind, body_of,
+        exclude, kind,
+    };
+    pub use crate::extract::model::{Check, FromJson};
+    pub use crate::handler::{Handler, Reply};
+    pub use crate::request::Request;
+    pub use crate::response::{
+        RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,
+    };
+}

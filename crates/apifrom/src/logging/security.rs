@@ -1,0 +1,100 @@
+//! Security events: fixed names, fixed fields, nothing that a caller sent as a credential.
+//!
+//! | event | level | when |
+//! |---|---|---|
+//! | `authentication_succeeded` | info | a method passed |
+//! | `authentication_failed` | warning | a credential was absent, malformed, wrong, expired, held back |
+//! | `authentication_unavailable` | error | whoever has to be asked could not be |
+//! | `authorization_denied` | warning | the caller is known, and may not |
+//! | `configuration_weak` | warning | something declared is weaker than it should be, at start |
+//!
+//! Fields: `client`, `method`, `route`, `request_id`, `status`, and where they are known `scheme`
+//! (the method of authentication), `reason` and `subject`.
+
+use std::fmt::Write as _;
+
+use super::{FieldValue, Level, Logger, Record, Sink};
+use crate::clock::{Clock, SystemClock};
+use crate::request::{Context, Head};
+
+/// One security event about a request.
+pub(crate) struct SecurityEvent<'a> {
+    pub(crate) event: &'static str,
+    pub(crate) level: Level,
+    /// The method of authentication.
+    pub(crate) scheme: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
+    /// Whom a verified credential belongs to.
+    pub(crate) subject: Option<&'a str>,
+    /// What the caller is answered; 0 while it is not decided.
+    pub(crate) status: u16,
+}
+
+impl SecurityEvent<'_> {
+    /// Writes the event, if anybody would see it.
+    pub(crate) fn write(&self, sink: &dyn Sink, route: &str, head: &Head, context: &Context) {
+        if !sink.enabled(Logger::Security, self.level) {
+            return;
+        }
+        let client = context.client.to_string();
+        let method = FieldValue::Text(head.method.as_str().to_owned());
+        let mut message = format!(
+            "{} client={client} method={method} route={route}",
+            self.event
+        );
+        let mut fields = vec![
+            ("client", FieldValue::Text(client)),
+            ("method", method),
+            ("route", FieldValue::Text(route.to_owned())),
+            (
+                "request_id",
+                FieldValue::Text(context.notes.request_id.as_str().to_owned()),
+            ),
+        ];
+        let mut add = |name: &'static str, value: FieldValue| {
+            // Writing into a `String` cannot fail.
+            let _ = write!(message, " {name}={value}");
+            fields.push((name, value));
+        };
+        if let Some(scheme) = self.scheme {
+            add("scheme", FieldValue::Static(scheme));
+        }
+        if let Some(reason) = self.reason {
+            add("reason", FieldValue::Static(reason));
+        }
+        if let Some(subject) = self.subject {
+            add("subject", FieldValue::Text(subject.to_owned()));
+        }
+        if self.status != 0 {
+            add("status", FieldValue::Number(self.status.into()));
+        }
+        let mut record = Record::new(
+            Logger::Security,
+            self.level,
+            self.event,
+            message,
+            SystemClock.unix(),
+        );
+        record.fields = fields;
+        sink.write(record);
+    }
+}
+
+/// Writes that something declared is weaker than it should be.
+pub(crate) fn configuration_weak(sink: &dyn Sink, path: &str, message: &str) {
+    if !sink.enabled(Logger::Security, Level::Warning) {
+        return;
+    }
+    let record = Record::new(
+        Logger::Security,
+        Level::Warning,
+        "configuration_weak",
+        format!("configuration_weak {path}: {message}"),
+        SystemClock.unix(),
+    );
+    sink.write(
+        record
+            .with("path", FieldValue::Text(path.to_owned()))
+            .with("reason", FieldValue::Text(message.to_owned())),
+    );
+}

@@ -1,0 +1,8 @@
+//! What surrounds every call. Each is declared once and placed by the engine.
+
+mod error_handling;
+pub(crate) mod request_id;
+mod trusted_host;
+
+pub use self::error_handling::ErrorHandling;
+pub use self::trusted_host::TrustedHosts;

@@ -1,0 +1,280 @@
+//! Trusted hosts: which names this API answers to.
+//!
+//! 1. A request names exactly one host (RFC 9112 §3.2): `Host` and `:authority` must agree where
+//!    both are there; HTTP/1.0 may leave it out only while any host is trusted.
+//! 2. The name must be well formed: no user-info, no path, no list.
+//! 3. With `trusted_hosts`, the name must be listed, exactly or below a `*.example.com`; the port
+//!    is not compared.
+//!
+//! A refused caller gets 400.
+//!
+//! # Deployment
+//! Without `trusted_hosts` any name is answered, and a link built from it is the caller's choice.
+
+use http::Version;
+use http::header::HOST;
+use http::uri::Authority;
+
+use crate::error::ConfigError;
+use crate::rejection::Rejection;
+use crate::request::Head;
+
+/// The hosts that may be asked for.
+#[doc(alias = "TrustedHostMiddleware")]
+#[derive(Debug, Clone, Default)]
+pub struct TrustedHosts {
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pattern {
+    Exact(String),
+    /// Whole labels below the domain, never the domain itself; kept with its leading dot.
+    Below(String),
+}
+
+impl TrustedHosts {
+    /// Parses the list; an empty one trusts any host.
+    ///
+    /// # Errors
+    /// Names the entry that is no host.
+    pub fn new(hosts: &[String]) -> Result<Self, Vec<ConfigError>> {
+        let mut patterns = Vec::new();
+        let mut errors = Vec::new();
+        for (index, host) in hosts.iter().enumerate() {
+            let (name, below) = match host.strip_prefix("*.") {
+                Some(name) => (name, true),
+                None => (host.as_str(), false),
+            };
+            let plain = name.parse::<Authority>().is_ok_and(|authority| {
+                authority.as_str() == name && authority.host() == name && well_formed(name)
+            });
+            if !plain || (below && name.starts_with('[')) {
+                errors.push(ConfigError::new(
+                    format!("trusted_hosts[{index}]"),
+                    format!("expected a host name without scheme, port or path, such as 'example.com' or '*.example.com'; found {host:?}"),
+                ));
+                continue;
+            }
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            patterns.push(if below {
+                Pattern::Below(format!(".{name}"))
+            } else {
+                Pattern::Exact(name)
+            });
+        }
+        if errors.is_empty() {
+            Ok(Self { patterns })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Checks the host that `head` asks for.
+    pub(crate) fn check(&self, head: &Head) -> Result<(), Rejection> {
+        let mut given = head.headers.get_all(HOST).iter();
+        let header = given.next();
+        if given.next().is_some() {
+            return Err(refused("the request names more than one host"));
+        }
+        let authority = head.uri.authority();
+        let text = match (header, authority) {
+            (Some(header), None) => header
+                .to_str()
+                .map_err(|_| refused("the host is malformed"))?,
+            (None, Some(authority)) => authority.as_str(),
+            (Some(header), Some(authority)) => {
+                if !header
+                    .as_bytes()
+                    .eq_ignore_ascii_case(authority.as_str().as_bytes())
+                {
+                    return Err(refused("the request names more than one host"));
+                }
+                authority.as_str()
+            }
+            (None, None) if head.version <= Version::HTTP_10 && self.patterns.is_empty() => {
+                return Ok(());
+            }
+            (None, None) => return Err(refused("the request names no host")),
+        };
+        let name = host_of(text).ok_or_else(|| refused("the host is malformed"))?;
+        if self.patterns.is_empty() || self.trusts(name) {
+            Ok(())
+        } else {
+            Err(Rejection::bad_request(
+                "untrusted_host",
+                "this API does not answer to that host",
+            ))
+        }
+    }
+
+    fn trusts(&self, name: &str) -> bool {
+        // One dot at the end is the same name, written in full.
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        self.patterns.iter().any(|pattern| match pattern {
+            Pattern::Exact(exact) => *exact == name,
+            Pattern::Below(suffix) => name.len() > suffix.len() && name.ends_with(suffix.as_str()),
+        })
+    }
+}
+
+fn refused(detail: &'static str) -> Rejection {
+    Rejection::bad_request("bad_host", detail)
+}
+
+/// The name in `host[:port]`, when the whole is well formed.
+fn host_of(text: &str) -> Option<&str> {
+    let (name, port) = if text.starts_with('[') {
+        let end = text.find(']')? + 1;
+        text.split_at_checked(end)?
+    } else {
+        text.find(':')
+            .map_or((text, ""), |colon| text.split_at(colon))
+    };
+    let digits = match port.strip_prefix(':') {
+        Some(digits) => digits,
+        None if port.is_empty() => "",
+        None => return None,
+    };
+    let well_ported = digits.is_empty()
+        || digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok();
+    (well_ported && well_formed(name)).then_some(name)
+}
+
+fn well_formed(name: &str) -> bool {
+    if let Some(address) = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    !name.is_empty()
+        && name.len() <= 255
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(version: Version, uri: &str, hosts: &[&str]) -> Head {
+        let mut request = http::Request::builder().version(version).uri(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn hosts(list: &[&str]) -> TrustedHosts {
+        let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+        TrustedHosts::new(&list).unwrap()
+    }
+
+    fn code(trusted: &TrustedHosts, version: Version, uri: &str, given: &[&str]) -> &'static str {
+        match trusted.check(&head(version, uri, given)) {
+            Ok(()) => "ok",
+            Err(rejection) => rejection.code(),
+        }
+    }
+
+    #[test]
+    fn exactly_one_well_formed_host_is_needed() {
+        let any = TrustedHosts::default();
+        let h11 = |given: &[&str]| code(&any, Version::HTTP_11, "/", given);
+        for good in [
+            "a",
+            "example.com",
+            "example.com:8000",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:80",
+            "a_b.c",
+            "a:",
+        ] {
+            assert_eq!(h11(&[good]), "ok", "{good}");
+        }
+        for bad in [
+            "", "a b", "a, b", "u@a", "a/b", "a:b", "a:99999", "[::1", "[::zz]", "a:1:2", "::1",
+            ":80",
+        ] {
+            assert_eq!(h11(&[bad]), "bad_host", "{bad}");
+        }
+        assert_eq!(h11(&[]), "bad_host");
+        assert_eq!(h11(&["a", "a"]), "bad_host");
+    }
+
+    #[test]
+    fn host_and_authority_must_agree() {
+        let any = TrustedHosts::default();
+        assert_eq!(code(&any, Version::HTTP_11, "http://a/", &["a"]), "ok");
+        assert_eq!(code(&any, Version::HTTP_11, "http://a/", &["A"]), "ok");
+        assert_eq!(
+            code(&any, Version::HTTP_11, "http://a/", &["b"]),
+            "bad_host"
+        );
+        assert_eq!(code(&any, Version::HTTP_2, "https://a/", &[]), "ok");
+        assert_eq!(code(&any, Version::HTTP_2, "https://u@a/", &[]), "bad_host");
+    }
+
+    #[test]
+    fn http_10_may_leave_the_host_out_only_while_any_is_trusted() {
+        assert_eq!(
+            code(&TrustedHosts::default(), Version::HTTP_10, "/", &[]),
+            "ok"
+        );
+        assert_eq!(code(&hosts(&["a"]), Version::HTTP_10, "/", &[]), "bad_host");
+        assert_eq!(code(&hosts(&["a"]), Version::HTTP_10, "/", &["a"]), "ok");
+    }
+
+    #[test]
+    fn listed_hosts_alone_are_answered() {
+        let trusted = hosts(&["example.com", "*.example.org", "[::1]"]);
+        let asks = |given: &str| code(&trusted, Version::HTTP_11, "/", &[given]);
+        for good in [
+            "example.com",
+            "EXAMPLE.com:443",
+            "example.com.",
+            "a.example.org",
+            "a.b.example.org",
+            "[::1]:8000",
+        ] {
+            assert_eq!(asks(good), "ok", "{good}");
+        }
+        for bad in [
+            "example.com.evil",
+            "evilexample.com",
+            "example.org",
+            ".example.org",
+            "evilexample.org",
+            "a.example.com",
+        ] {
+            assert_eq!(asks(bad), "untrusted_host", "{bad}");
+        }
+    }
+
+    #[test]
+    fn entries_that_are_no_host_are_named() {
+        let list = [
+            "https://a".to_owned(),
+            "a:80".into(),
+            "a/b".into(),
+            "*".into(),
+            "*.".into(),
+            "ok.example".into(),
+        ];
+        let errors = TrustedHosts::new(&list).unwrap_err();
+        let paths: Vec<_> = errors.iter().map(ConfigError::path).collect();
+        assert_eq!(
+            paths,
+            [
+                "trusted_hosts[0]",
+                "trusted_hosts[1]",
+                "trusted_hosts[2]",
+                "trusted_hosts[3]",
+                "trusted_hosts[4]"
+            ]
+        );
+    }
+}

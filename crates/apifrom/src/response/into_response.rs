@@ -1,0 +1,208 @@
+//! What a Rust handler may return.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use super::{Response, ResponseBody};
+use crate::extract::Json;
+use crate::rejection::Rejection;
+
+/// Turns what a handler returned into an answer.
+///
+/// Implemented for text, bytes, `()` (204), [`Json`], [`Response`] itself,
+/// [`Streaming`](super::Streaming), a bare status, `Result` and `Option` (`None` is 404) of these,
+/// `(status, body)` and `(status, headers, body)`. Handlers may also return any `Serialize`, which
+/// is sent as JSON.
+///
+/// # Security
+/// An `Err` is never sent as a success: one whose answer has a status of 2xx, such as a bare
+/// `String`, becomes 500, and what it says reaches the log alone.
+///
+/// # Examples
+/// ```
+/// use apifrom::{IntoResponse, Problem, Rejection, Response};
+///
+/// enum Failure {
+///     OutOfStock,
+/// }
+///
+/// impl IntoResponse for Failure {
+///     fn into_response(self) -> Result<Response, Rejection> {
+///         match self {
+///             Failure::OutOfStock => Problem::new(409).detail("out of stock").into_response(),
+///         }
+///     }
+/// }
+/// # assert_eq!(Failure::OutOfStock.into_response()?.status(), 409);
+/// # Ok::<(), Rejection>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be answered with",
+    label = "expected something that can be sent",
+    note = "an endpoint returns text, bytes, `()`, a `Serialize`, `Response`, `Problem`, or a \
+            `Result` of these; for errors of your own implement `apifrom::IntoResponse`"
+)]
+pub trait IntoResponse {
+    /// The answer.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when the value itself is an error, or cannot be written.
+    fn into_response(self) -> Result<Response, Rejection>;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Result<Response, Rejection> {
+        Ok(self)
+    }
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Result<Response, Rejection> {
+        Err(self)
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> Result<Response, Rejection> {
+        let mut response = Response::new(ResponseBody::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok(response)
+    }
+}
+
+impl IntoResponse for ResponseBody {
+    fn into_response(self) -> Result<Response, Rejection> {
+        Ok(Response::new(self))
+    }
+}
+
+pub(super) fn with_type(body: ResponseBody, content_type: &'static str) -> Response {
+    let mut response = Response::new(body);
+    let value = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, value);
+    response
+}
+
+impl IntoResponse for String {
+    fn into_response(self) -> Result<Response, Rejection> {
+        Ok(with_type(self.into(), "text/plain; charset=utf-8"))
+    }
+}
+
+impl IntoResponse for &'static str {
+    fn into_response(self) -> Result<Response, Rejection> {
+        let body = ResponseBody::full(Bytes::from_static(self.as_bytes()));
+        Ok(with_type(body, "text/plain; charset=utf-8"))
+    }
+}
+
+impl IntoResponse for Vec<u8> {
+    fn into_response(self) -> Result<Response, Rejection> {
+        Ok(with_type(self.into(), "application/octet-stream"))
+    }
+}
+
+impl IntoResponse for Bytes {
+    fn into_response(self) -> Result<Response, Rejection> {
+        Ok(with_type(self.into(), "application/octet-stream"))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Result<Response, Rejection> {
+        json(&self.0)
+    }
+}
+
+/// Writes `value` into one buffer.
+pub(super) fn json(value: &impl Serialize) -> Result<Response, Rejection> {
+    let mut bytes = Vec::with_capacity(128);
+    serde_json::to_writer(&mut bytes, value)
+        .map_err(|error| Rejection::internal().caused_by(error))?;
+    Ok(with_type(bytes.into(), "application/json"))
+}
+
+/// The answer to a failure, which must not pass for a success.
+pub(super) fn failed(error: impl IntoResponse) -> Result<Response, Rejection> {
+    let response = error.into_response()?;
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let said = response.body().bytes().unwrap_or_default();
+    let said = String::from_utf8_lossy(said).into_owned();
+    Err(Rejection::internal().caused_by(said))
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Result<Response, Rejection> {
+        let mut response = Response::new(ResponseBody::empty());
+        *response.status_mut() = self;
+        Ok(response)
+    }
+}
+
+impl IntoResponse for Infallible {
+    fn into_response(self) -> Result<Response, Rejection> {
+        match self {}
+    }
+}
+
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Result<Response, Rejection> {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => failed(error),
+        }
+    }
+}
+
+/// 404, as where no route matches: what is not there is not told apart from what never was.
+pub(super) fn nothing() -> Rejection {
+    Rejection::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is nothing at this address",
+    )
+}
+
+impl<T: IntoResponse> IntoResponse for Option<T> {
+    fn into_response(self) -> Result<Response, Rejection> {
+        match self {
+            Some(value) => value.into_response(),
+            None => Err(nothing()),
+        }
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Result<Response, Rejection> {
+        let mut response = self.1.into_response()?;
+        *response.status_mut() = self.0;
+        Ok(response)
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, HeaderMap, T) {
+    fn into_response(self) -> Result<Response, Rejection> {
+        let mut response = (self.0, self.2).into_response()?;
+        let mut last: Option<HeaderName> = None;
+        for (name, value) in self.1 {
+            // A name comes with its first value alone; the first replaces what was there.
+            match (name, &last) {
+                (Some(name), _) => {
+                    response.headers_mut().insert(name.clone(), value);
+                    last = Some(name);
+                }
+                (None, Some(name)) => {
+                    response.headers_mut().append(name.clone(), value);
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(response)
+    }
+}

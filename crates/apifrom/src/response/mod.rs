@@ -1,0 +1,17 @@
+//! Answers: their body, and the one shape in which every error leaves.
+
+mod answer;
+mod body;
+mod into_response;
+mod problem;
+mod streaming;
+
+pub use self::answer::{RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of};
+pub use self::body::{ResponseBody, StreamError};
+pub use self::into_response::IntoResponse;
+pub use self::problem::Problem;
+pub(crate) use self::problem::{Disclosure, shape, shape_answered};
+pub use self::streaming::{Piece, Streaming};
+
+/// An answer on its way out.
+pub type Response = http::Response<ResponseBody>;

@@ -1,0 +1,22 @@
+//! Who may call: how a caller proves an identity, and what that identity may do.
+//!
+//! The files below fall in two. The floor (`authenticator`, `challenge`, `identity`, `protection`,
+//! `scope`) is what every method stands on; each other file is one method, or one stage, and knows
+//! no other.
+
+mod authentication;
+mod authenticator;
+mod authorization;
+mod challenge;
+mod identity;
+mod protection;
+mod scope;
+
+pub(crate) use self::authentication::Authentication;
+pub use self::authenticator::{Attempt, Authenticator, Failure, FailureKind};
+pub(crate) use self::authorization::Authorization;
+pub use self::challenge::{Challenge, Complaint};
+pub use self::identity::{Identities, Identity, Method};
+pub(crate) use self::protection::Compiler;
+pub use self::protection::{AuthMethod, Compiling, Protection};
+pub use self::scope::{Scope, ScopeError, Scopes};

@@ -1,0 +1,269 @@
+//! What a program declares about who may call, and how that becomes what a request meets.
+//!
+//! A declaration is a value: it can stand on an endpoint, on a router, on the whole API, or inside
+//! another one. It is compiled once, however many endpoints it stands on, so that they share its
+//! keys and caches.
+
+use std::any::{Any, TypeId};
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use super::authenticator::Authenticator;
+use crate::clock::Clock;
+use crate::error::{ConfigError, ConfigErrors};
+use crate::logging::Sink;
+
+/// One method of authentication, as it is declared.
+pub trait AuthMethod: fmt::Debug + Send + Sync + 'static {
+    /// What the program called it: `jwt_required`. Errors begin with it.
+    fn declared_as(&self) -> &'static str;
+
+    /// Prepares everything that a request needs; what is wrong is noted, and nothing returned.
+    fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>>;
+}
+
+/// Who may call, declared. Cheap to clone.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Protection {
+    /// One method must pass.
+    Method(Arc<dyn AuthMethod>),
+    /// One of several must pass; the first that does is taken.
+    Any(Vec<Protection>),
+    /// All of several must pass.
+    All(Vec<Protection>),
+}
+
+impl<M: AuthMethod> From<M> for Protection {
+    fn from(method: M) -> Self {
+        Self::Method(Arc::new(method))
+    }
+}
+
+/// What one endpoint asks of a request, by the places of its methods.
+#[derive(Debug, Clone)]
+pub(crate) enum Requirement {
+    Method(usize),
+    Any(Box<[Requirement]>),
+    All(Box<[Requirement]>),
+}
+
+/// A requirement and the methods that it names.
+pub(crate) struct Compiled {
+    pub(crate) methods: Vec<Arc<dyn Authenticator>>,
+    pub(crate) requirement: Requirement,
+}
+
+/// A value that all compiled methods of one engine share, such as the pool that hashes passwords.
+type Shared = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
+
+/// A declaration and what became of it; `None` where something in it is wrong.
+type Known = (Arc<dyn AuthMethod>, Option<Arc<dyn Authenticator>>);
+
+/// Compiles the protections of one API.
+pub(crate) struct Compiler {
+    strict: bool,
+    sink: Arc<dyn Sink>,
+    clock: Arc<dyn Clock>,
+    shared: Shared,
+    /// What was compiled already, with the declaration that keeps its address from being reused.
+    known: HashMap<usize, Known>,
+    warnings: Vec<ConfigError>,
+}
+
+/// What a method is given while it is compiled.
+pub struct Compiling<'a> {
+    compiler: &'a mut Compiler,
+    path: String,
+    errors: &'a mut ConfigErrors,
+}
+
+impl Compiling<'_> {
+    /// Notes that `field` of the declaration is wrong, and why.
+    pub fn error(&mut self, field: &str, message: impl Into<String>) {
+        self.errors.note(format!("{}.{field}", self.path), message);
+    }
+
+    /// Notes an error whose path begins inside the declaration.
+    pub fn note(&mut self, error: ConfigError) {
+        self.errors.push(error.within(&self.path));
+    }
+
+    /// Notes that `field` is weak: a warning at the start, an error under `strict`.
+    pub fn warn(&mut self, field: &str, message: impl Into<String>) {
+        let warning = ConfigError::new(format!("{}.{field}", self.path), message);
+        if self.compiler.strict {
+            self.errors.push(warning);
+        } else if !self.compiler.warnings.contains(&warning) {
+            self.compiler.warnings.push(warning);
+        }
+    }
+
+    /// The one value of type `T` of this engine, made at its first use.
+    pub fn shared<T: Send + Sync + 'static>(&mut self, make: impl FnOnce() -> T) -> Arc<T> {
+        let held = self
+            .compiler
+            .shared
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Arc::new(make()));
+        // The key is the type, so the other arm cannot be reached; it would be a value unshared.
+        Arc::clone(held)
+            .downcast()
+            .unwrap_or_else(|_| unreachable!("the key of a shared value is its type"))
+    }
+
+    /// Where records go.
+    pub fn sink(&self) -> Arc<dyn Sink> {
+        Arc::clone(&self.compiler.sink)
+    }
+
+    /// The clock that decisions take the time from.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.compiler.clock)
+    }
+}
+
+impl Compiler {
+    pub(crate) fn new(strict: bool, sink: Arc<dyn Sink>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            strict,
+            sink,
+            clock,
+            shared: Shared::new(),
+            known: HashMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What is weak and no error.
+    pub(crate) fn into_warnings(self) -> Vec<ConfigError> {
+        self.warnings
+    }
+
+    /// Compiles everything in `protections`, all of which must pass. `None` where there is
+    /// nothing, or something is wrong.
+    pub(crate) fn compile(
+        &mut self,
+        protections: &[Protection],
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> Option<Compiled> {
+        let before = errors.iter().count();
+        let mut methods = Vec::new();
+        let mut parts = Vec::new();
+        for protection in protections {
+            parts.extend(self.part(protection, path, &mut methods, errors));
+        }
+        let requirement = match parts.len() {
+            0 => return None,
+            1 => parts.pop()?,
+            _ => Requirement::All(parts.into()),
+        };
+        let compiled = Compiled {
+            methods,
+            requirement,
+        };
+        if let Err(name) = compiled.names(&compiled.requirement) {
+            errors.note(
+                path,
+                format!(
+                    "two methods that must both pass are found under request.state.{name}; give \
+                     one of them another name="
+                ),
+            );
+        }
+        (errors.iter().count() == before).then_some(compiled)
+    }
+
+    fn part(
+        &mut self,
+        protection: &Protection,
+        path: &str,
+        methods: &mut Vec<Arc<dyn Authenticator>>,
+        errors: &mut ConfigErrors,
+    ) -> Option<Requirement> {
+        let (parts, is_any) = match protection {
+            Protection::Method(method) => {
+                let authenticator = self.method(method, path, errors)?;
+                // The same declaration on an endpoint and on its router asks once.
+                let known = methods
+                    .iter()
+                    .position(|known| Arc::ptr_eq(known, &authenticator));
+                return Some(Requirement::Method(known.unwrap_or_else(|| {
+                    methods.push(authenticator);
+                    methods.len() - 1
+                })));
+            }
+            Protection::Any(parts) => (parts, true),
+            Protection::All(parts) => (parts, false),
+        };
+        if parts.is_empty() {
+            errors.note(
+                format!("{path}.multi_auth_required.auth_methods"),
+                "expected at least one method",
+            );
+            return None;
+        }
+        let compiled: Vec<_> = parts
+            .iter()
+            .map(|part| self.part(part, path, methods, errors))
+            .collect();
+        // One that is wrong must not leave the others weaker than they were declared.
+        let compiled = compiled.into_iter().collect::<Option<Box<[_]>>>()?;
+        Some(if is_any {
+            Requirement::Any(compiled)
+        } else {
+            Requirement::All(compiled)
+        })
+    }
+
+    fn method(
+        &mut self,
+        method: &Arc<dyn AuthMethod>,
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> Option<Arc<dyn Authenticator>> {
+        let address = Arc::as_ptr(method).cast::<()>() as usize;
+        if let Some((_, known)) = self.known.get(&address) {
+            return known.clone();
+        }
+        let compiled = method.compile(&mut Compiling {
+            path: format!("{path}.{}", method.declared_as()),
+            compiler: self,
+            errors,
+        });
+        self.known
+            .insert(address, (Arc::clone(method), compiled.clone()));
+        compiled
+    }
+}
+
+impl Compiled {
+    /// The state names that can be set together, or one that would be set twice.
+    fn names(&self, requirement: &Requirement) -> Result<BTreeSet<&str>, String> {
+        let (parts, is_any) = match requirement {
+            Requirement::Method(index) => {
+                let name = self.methods.get(*index).map(|method| method.state_name());
+                return Ok(name.into_iter().collect());
+            }
+            Requirement::Any(parts) => (parts, true),
+            Requirement::All(parts) => (parts, false),
+        };
+        let mut names = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        for part in parts {
+            if let Requirement::Method(index) = part
+                && !seen.insert(*index)
+            {
+                continue;
+            }
+            for name in self.names(part)? {
+                if !names.insert(name) && !is_any {
+                    return Err(name.to_owned());
+                }
+            }
+        }
+        Ok(names)
+    }
+}

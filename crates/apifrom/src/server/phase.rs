@@ -1,0 +1,360 @@
+//! What a connection is doing, and how long it may go on doing it.
+//!
+//! | phase | begins | ends the connection after |
+//! |---|---|---|
+//! | head | with the connection, or with the first byte of a request | `timeout_head` |
+//! | busy | when the request reaches the engine | never: requests have deadlines of their own |
+//! | idle | when the last answer ended | `timeout_keep_alive` |
+//! | stalled | when the client stops reading what is written; each byte it takes starts anew | `timeout_write` |
+//! | half closed | when the client stops sending while it is owed an answer | 500 ms |
+//! | closing | when this side has said that it is done | 1 s |
+//!
+//! Three parties share one [`Pulse`]: the socket sees bytes come and go, the service sees requests
+//! begin and end, and the connection looks at both after each turn and holds the one timer. They
+//! mostly run in one task; where an HTTP/2 stream runs in another, the connection is woken by what
+//! that stream writes. A turn reads the clock once, and the timer is set only when it would ring
+//! too late, so a request on a kept connection costs no timer at all.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::config::ServerConfig;
+
+/// How long a client that stopped sending is owed the answer to what it sent. A client that went
+/// away cannot be told from one that only closed its sending half; this is long enough for a shell
+/// pipeline and short enough to count as gone.
+const HALF_CLOSED: Duration = Duration::from_millis(500);
+
+/// How long a connection that this side ended may linger. What the client still sends is read and
+/// thrown away meanwhile, because closing over unread bytes would destroy the last answer on its
+/// way (RFC 9112 §9.6).
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// One more request than before.
+const BEGUN: u64 = ANEW + 1;
+/// The phase begins anew, with as many requests as before.
+const ANEW: u64 = 1 << 32;
+
+/// The state of one connection, as its parties see it.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    /// The number of requests that are being answered in the low half; in the high half a count of
+    /// what starts the clock of a phase anew. Both change in one step.
+    beat: AtomicU64,
+    /// True from the first byte of a request head until the request begins.
+    head: AtomicBool,
+    /// True while a write is waiting for the client.
+    stalled: AtomicBool,
+    /// True once the client stopped sending, until the parser may know.
+    half_closed: AtomicBool,
+    /// True once this side is done with the connection.
+    closing: AtomicBool,
+    /// True when what still arrives is to be read and thrown away before the socket is closed.
+    lingers: AtomicBool,
+    /// True when bytes that arrive begin no head, because HTTP/2 frames them.
+    multiplexed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Head,
+    Busy,
+    Idle,
+    Stalled,
+    HalfClosed,
+    Closing,
+}
+
+impl Pulse {
+    /// The pulse of an HTTP/1 connection, whose first head is awaited.
+    pub(super) fn http1() -> Self {
+        Self::new(false)
+    }
+
+    /// The pulse of an HTTP/2 connection, which is idle until a stream opens.
+    pub(super) fn http2() -> Self {
+        Self::new(true)
+    }
+
+    fn new(multiplexed: bool) -> Self {
+        Self {
+            beat: AtomicU64::new(0),
+            head: AtomicBool::new(!multiplexed),
+            stalled: AtomicBool::new(false),
+            half_closed: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            lingers: AtomicBool::new(true),
+            multiplexed,
+        }
+    }
+
+    /// A request is handed to the engine.
+    pub(super) fn request_begins(&self) {
+        self.head.store(false, Relaxed);
+        self.beat.fetch_add(BEGUN, Relaxed);
+    }
+
+    /// A request is answered, or given up.
+    pub(super) fn request_ends(&self) {
+        self.beat.fetch_add(ANEW - 1, Relaxed);
+    }
+
+    /// Bytes arrived.
+    pub(super) fn received(&self) {
+        if !self.multiplexed && !self.is_busy() {
+            self.head.store(true, Relaxed);
+        }
+    }
+
+    /// The client stopped sending. True when the parser must not know yet, since it would give up
+    /// the request that it is owed.
+    pub(super) fn withholds_end(&self) -> bool {
+        if self.multiplexed || !self.is_busy() || self.is_closing() {
+            return false;
+        }
+        self.half_closed.store(true, Relaxed);
+        true
+    }
+
+    /// A write went through, at least in part.
+    pub(super) fn wrote(&self) {
+        if self.stalled.load(Relaxed) || self.half_closed.load(Relaxed) {
+            self.stalled.store(false, Relaxed);
+            self.beat.fetch_add(ANEW, Relaxed);
+        }
+    }
+
+    /// A write is waiting for the client.
+    pub(super) fn write_waits(&self) {
+        self.stalled.store(true, Relaxed);
+    }
+
+    /// This side is done with the connection.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    /// This side is done with a connection on which nothing is under way, so nothing can be lost.
+    pub(super) fn close_idle(&self) {
+        self.lingers.store(false, Relaxed);
+        self.close();
+    }
+
+    pub(super) fn lingers(&self) -> bool {
+        self.lingers.load(Relaxed)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        if self.stalled.load(Relaxed) {
+            Phase::Stalled
+        } else if self.is_busy() {
+            if self.half_closed.load(Relaxed) {
+                Phase::HalfClosed
+            } else {
+                Phase::Busy
+            }
+        } else if self.is_closing() {
+            Phase::Closing
+        } else if self.head.load(Relaxed) {
+            Phase::Head
+        } else {
+            Phase::Idle
+        }
+    }
+
+    /// True once a client that stopped sending has its answer: the parser may know.
+    pub(super) fn is_owed_nothing(&self) -> bool {
+        self.half_closed.load(Relaxed) && !self.is_busy() && !self.is_closing()
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    fn is_busy(&self) -> bool {
+        // The low half never borrows from the high one: every end has had its beginning.
+        !self.beat.load(Relaxed).is_multiple_of(ANEW)
+    }
+}
+
+/// How long each phase may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    pub(super) head: Duration,
+    pub(super) body: Duration,
+    keep_alive: Duration,
+    pub(super) write: Duration,
+}
+
+impl Timeouts {
+    pub(super) fn new(config: &ServerConfig) -> Self {
+        Self {
+            head: config.timeout_head,
+            body: config.timeout_body,
+            keep_alive: config.timeout_keep_alive,
+            write: config.timeout_write,
+        }
+    }
+
+    fn of(&self, phase: Phase) -> Option<Duration> {
+        match phase {
+            Phase::Head => Some(self.head),
+            Phase::Busy => None,
+            Phase::Idle => Some(self.keep_alive),
+            Phase::Stalled => Some(self.write),
+            Phase::HalfClosed => Some(HALF_CLOSED),
+            Phase::Closing => Some(CLOSING),
+        }
+    }
+}
+
+/// When the current phase began, as far as its connection has noticed.
+#[derive(Debug)]
+pub(super) struct PhaseClock {
+    phase: Phase,
+    beat: u64,
+    since: Instant,
+}
+
+impl PhaseClock {
+    /// A clock for `pulse`, whose phase began at `since`.
+    pub(super) fn starting(pulse: &Pulse, since: Instant) -> Self {
+        Self {
+            phase: pulse.phase(),
+            beat: pulse.beat.load(Relaxed),
+            since,
+        }
+    }
+
+    /// The phase at `now`, and when it will have taken too long.
+    pub(super) fn read(
+        &mut self,
+        pulse: &Pulse,
+        now: Instant,
+        timeouts: &Timeouts,
+    ) -> (Phase, Option<Instant>) {
+        let (phase, beat) = (pulse.phase(), pulse.beat.load(Relaxed));
+        if phase != self.phase || beat != self.beat {
+            (self.phase, self.beat, self.since) = (phase, beat, now);
+        }
+        // A time-out that no clock can hold never passes.
+        let deadline = timeouts
+            .of(phase)
+            .and_then(|after| self.since.checked_add(after));
+        (phase, deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::instant;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    struct Watched {
+        pulse: Pulse,
+        clock: PhaseClock,
+        start: Instant,
+    }
+
+    impl Watched {
+        fn new(pulse: Pulse) -> Self {
+            let start = instant();
+            Self {
+                clock: PhaseClock::starting(&pulse, start),
+                pulse,
+                start,
+            }
+        }
+
+        /// The phase `seconds` after the start, and the second in which it ends.
+        fn at(&mut self, seconds: u32) -> (Phase, Option<u64>) {
+            let timeouts = Timeouts::new(&ServerConfig::default());
+            let now = self.start + SECOND * seconds;
+            let (phase, deadline) = self.clock.read(&self.pulse, now, &timeouts);
+            let ends = deadline.map(|deadline| (deadline - self.start).as_secs());
+            (phase, ends)
+        }
+    }
+
+    #[test]
+    fn the_head_has_its_time_from_the_first_byte_however_many_follow() {
+        let mut http1 = Watched::new(Pulse::http1());
+        assert_eq!(http1.at(3), (Phase::Head, Some(10)));
+        http1.pulse.received();
+        assert_eq!(http1.at(9), (Phase::Head, Some(10)));
+        http1.pulse.request_begins();
+        assert_eq!(http1.at(9), (Phase::Busy, None));
+        http1.pulse.request_ends();
+        assert_eq!(http1.at(20), (Phase::Idle, Some(95)));
+        http1.pulse.received();
+        assert_eq!(http1.at(60), (Phase::Head, Some(70)));
+        http1.pulse.received();
+        assert_eq!(http1.at(65), (Phase::Head, Some(70)));
+    }
+
+    #[test]
+    fn a_request_between_two_looks_starts_the_idle_time_anew() {
+        let mut http1 = Watched::new(Pulse::http1());
+        http1.pulse.request_begins();
+        http1.pulse.request_ends();
+        assert_eq!(http1.at(1), (Phase::Idle, Some(76)));
+        http1.pulse.received();
+        http1.pulse.request_begins();
+        http1.pulse.request_ends();
+        assert_eq!(http1.at(70), (Phase::Idle, Some(145)));
+    }
+
+    #[test]
+    fn streams_are_counted_and_frames_begin_no_head() {
+        let mut http2 = Watched::new(Pulse::http2());
+        http2.pulse.received();
+        assert_eq!(http2.at(1), (Phase::Idle, Some(75)));
+        http2.pulse.request_begins();
+        http2.pulse.request_begins();
+        http2.pulse.request_ends();
+        assert_eq!(http2.at(2), (Phase::Busy, None));
+        http2.pulse.request_ends();
+        assert_eq!(http2.at(3), (Phase::Idle, Some(78)));
+        assert!(!http2.pulse.withholds_end());
+    }
+
+    #[test]
+    fn each_write_that_goes_through_starts_the_stall_anew() {
+        let mut http1 = Watched::new(Pulse::http1());
+        http1.pulse.request_begins();
+        http1.pulse.write_waits();
+        assert_eq!(http1.at(1), (Phase::Stalled, Some(31)));
+        http1.pulse.write_waits();
+        assert_eq!(http1.at(20), (Phase::Stalled, Some(31)));
+        http1.pulse.wrote();
+        http1.pulse.write_waits();
+        assert_eq!(http1.at(21), (Phase::Stalled, Some(51)));
+        http1.pulse.wrote();
+        assert_eq!(http1.at(22), (Phase::Busy, None));
+    }
+
+    #[test]
+    fn a_client_that_stopped_sending_is_owed_its_answer_for_a_moment() {
+        let mut http1 = Watched::new(Pulse::http1());
+        assert!(!http1.pulse.withholds_end(), "nothing was asked for yet");
+        http1.pulse.request_begins();
+        assert!(http1.pulse.withholds_end());
+        assert_eq!(http1.at(1), (Phase::HalfClosed, Some(1)));
+        assert!(!http1.pulse.is_owed_nothing());
+        http1.pulse.request_ends();
+        assert!(http1.pulse.is_owed_nothing());
+    }
+
+    #[test]
+    fn closing_waits_for_requests_but_not_for_heads() {
+        let mut http1 = Watched::new(Pulse::http1());
+        http1.pulse.request_begins();
+        http1.pulse.close();
+        assert_eq!(http1.at(1), (Phase::Busy, None));
+        http1.pulse.request_ends();
+        http1.pulse.received();
+        assert_eq!(http1.at(2), (Phase::Closing, Some(3)));
+    }
+}

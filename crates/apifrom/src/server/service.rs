@@ -1,0 +1,234 @@
+//! From a parsed request to the engine, and from its answer back to the wire.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, Version};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::connection::Shared;
+use super::phase::Pulse;
+use super::streams::Flow;
+use super::wire;
+use crate::engine::Call;
+use crate::rejection::Rejection;
+use crate::request::{Body, Head, Peer};
+use crate::response::{ResponseBody, StreamError};
+
+/// The largest piece of an answer that HTTP/2 is handed at once. What was handed over stays in
+/// memory until the client takes it, out of sight of every deadline.
+const PIECE: usize = 64 << 10;
+
+/// The largest body that is read before its request is routed, see [`wire::gathers`].
+const GATHERED: u64 = 64 << 10;
+
+/// The engine, as one connection calls it.
+pub(super) struct Service {
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
+    pulse: Arc<Pulse>,
+}
+
+impl Service {
+    pub(super) fn new(shared: Arc<Shared>, peer: Arc<Peer>, pulse: Arc<Pulse>) -> Self {
+        Self {
+            shared,
+            peer,
+            pulse,
+        }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response<WireBody>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        let underway = Underway::begin(&self.pulse);
+        let (mut head, body) = request.into_parts();
+        // Protocols are not switched here, so nobody may come to believe that they can be.
+        head.extensions.remove::<hyper::upgrade::OnUpgrade>();
+        let peer = Arc::clone(&self.peer);
+        let multiplexed = head.version >= Version::HTTP_2;
+        let mut closes = false;
+        let step = match wire::check(&head, self.shared.max_header_fields) {
+            Ok(()) if wire::gathers(&head) => Step::Gathering(Box::pin(gathered(
+                Arc::clone(&self.shared),
+                head,
+                body,
+                peer,
+            ))),
+            Ok(()) => {
+                let body = Body::wire(body, Some(self.shared.timeouts.body));
+                Step::Calling(self.shared.engine.call(head, body, peer))
+            }
+            Err(why) => {
+                // What comes behind a request that can be read in two ways is nobody's.
+                closes = !multiplexed;
+                Step::Calling(self.shared.engine.refuse(head, peer, why))
+            }
+        };
+        Answer {
+            step,
+            underway: Some(underway),
+            closes,
+            multiplexed,
+        }
+    }
+}
+
+/// Reads the body, then calls the engine with it. A body that cannot be read, because it is too
+/// slow, too large or malformed, is refused on the same way out.
+async fn gathered(shared: Arc<Shared>, head: Head, body: Incoming, peer: Arc<Peer>) -> Call {
+    let mut body = Body::wire(body, Some(shared.timeouts.body));
+    body.bound(GATHERED);
+    match body.read().await {
+        Ok(bytes) => shared.engine.call(head, Body::full(bytes), peer),
+        Err(error) => shared.engine.refuse(head, peer, Rejection::from(error)),
+    }
+}
+
+/// Keeps its connection busy.
+struct Underway(Arc<Pulse>);
+
+impl Underway {
+    fn begin(pulse: &Arc<Pulse>) -> Self {
+        pulse.request_begins();
+        Self(Arc::clone(pulse))
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.request_ends();
+    }
+}
+
+/// The answer to one request, awaited.
+pub(super) struct Answer {
+    step: Step,
+    underway: Option<Underway>,
+    closes: bool,
+    multiplexed: bool,
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every request is of the large kind"
+)]
+enum Step {
+    Gathering(Pin<Box<dyn Future<Output = Call> + Send>>),
+    Calling(Call),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<WireBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut response = loop {
+            match &mut this.step {
+                Step::Gathering(gathered) => {
+                    this.step = Step::Calling(ready!(gathered.as_mut().poll(cx)));
+                }
+                Step::Calling(call) => break ready!(Pin::new(call).poll(cx)),
+            }
+        };
+        if this.closes {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        let flow = if this.multiplexed {
+            Flow::current()
+        } else {
+            None
+        };
+        let underway = this.underway.take();
+        Poll::Ready(Ok(response.map(|body| WireBody {
+            body,
+            pieces: flow.map(|flow| {
+                Box::new(Pieces {
+                    flow,
+                    rest: Bytes::new(),
+                })
+            }),
+            _underway: underway,
+        })))
+    }
+}
+
+/// The body of an answer on its way out. The request is under way until it is dropped.
+pub(super) struct WireBody {
+    body: ResponseBody,
+    /// Only for HTTP/2.
+    pieces: Option<Box<Pieces>>,
+    _underway: Option<Underway>,
+}
+
+/// Hands out a body in pieces and notes when the client takes them.
+struct Pieces {
+    flow: Arc<Flow>,
+    rest: Bytes,
+}
+
+impl Pieces {
+    /// What may go out now; the rest is kept.
+    fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) => {
+                if data.len() > PIECE {
+                    self.rest = data.split_off(PIECE);
+                }
+                self.flow.handed_out();
+                Frame::data(data)
+            }
+            Err(other) => other,
+        }
+    }
+}
+
+impl http_body::Body for WireBody {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        let this = &mut *self;
+        let Some(pieces) = &mut this.pieces else {
+            return Pin::new(&mut this.body).poll_frame(cx);
+        };
+        pieces.flow.asked();
+        let frame = if pieces.rest.is_empty() {
+            ready!(Pin::new(&mut this.body).poll_frame(cx))
+        } else {
+            Some(Ok(Frame::data(std::mem::take(&mut pieces.rest))))
+        };
+        Poll::Ready(frame.map(|frame| frame.map(|frame| pieces.cut(frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let rest = self.pieces.as_ref().map(|pieces| &pieces.rest);
+        rest.is_none_or(Bytes::is_empty) && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.body.size_hint();
+        if let Some(pieces) = &self.pieces {
+            let rest = pieces.rest.len() as u64;
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper.saturating_add(rest));
+            }
+            hint.set_lower(hint.lower().saturating_add(rest));
+        }
+        hint
+    }
+}

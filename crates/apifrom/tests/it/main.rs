@@ -1,0 +1,19 @@
+//! Tests over real sockets, a module for each feature.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "the tests' own helpers may fail by a panic and look at the clock, as tests do"
+)]
+
+mod limits;
+mod rust_face;
+mod server;
+mod shutdown;
+mod support;
+#[cfg(feature = "tls")]
+mod tls;
+mod wire;

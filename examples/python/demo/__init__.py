@@ -1,0 +1,1 @@
+"""A small application: notes, kept in an SQLite file."""

@@ -1,0 +1,148 @@
+//! What `make bench` measures of the Rust face.
+//!
+//! It listens on `127.0.0.1:$PORT`. With `BENCH_THREADS=1` it runs on a current-thread runtime,
+//! which is what counting instructions needs; otherwise on tokio's default runtime. One client may
+//! hold as many connections as the server takes, because the loader is one client.
+
+use std::error::Error;
+
+use apifrom::server::Server;
+use apifrom::{
+    Api, Body, Deserialize, JsonSchema, Rejection, Serialize, ServerConfig, Streaming, Validate,
+    ValidationError, api, endpoints,
+};
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+const MEBIBYTE: u64 = 1 << 20;
+const PIECE: &[u8] = &[b'x'; 64 << 10];
+const PIECES_PER_MEBIBYTE: usize = 16;
+const CONNECTIONS: usize = 16_384;
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Greeting {
+    message: String,
+}
+
+#[derive(Deserialize, JsonSchema, Validate)]
+struct NewUser {
+    #[validate(length(min = 2, max = 50))]
+    name: String,
+    #[validate(email)]
+    email: String,
+    #[validate(range(min = 18, max = 120))]
+    age: u8,
+    #[validate(length(min = 8), custom(function = password_strength))]
+    password: String,
+}
+
+#[derive(Serialize)]
+struct User {
+    id: u64,
+    name: String,
+    email: String,
+    age: u8,
+}
+
+#[derive(Serialize)]
+struct Counted {
+    bytes: usize,
+}
+
+fn password_strength(password: &str) -> Result<(), ValidationError> {
+    let strong = password.chars().any(char::is_uppercase)
+        && password.chars().any(char::is_lowercase)
+        && password.chars().any(char::is_numeric)
+        && password
+            .chars()
+            .any(|character| "!@#$%^&*()_+-=[]{}|;:,.<>?/".contains(character));
+    if strong {
+        Ok(())
+    } else {
+        Err(ValidationError::new("password_strength"))
+    }
+}
+
+#[api(route = "/", method = "GET")]
+fn root() -> Status {
+    Status { status: "ok" }
+}
+
+#[api(route = "/hello/{name}", method = "GET")]
+fn hello(name: String) -> Greeting {
+    Greeting {
+        message: format!("Hello, {name}!"),
+    }
+}
+
+#[api(route = "/users", method = "POST")]
+fn create_user(user: NewUser) -> User {
+    User {
+        id: 123,
+        name: user.name,
+        email: user.email,
+        age: user.age,
+    }
+}
+
+#[api(route = "/upload", method = "POST", max_body_size = 64 * MEBIBYTE)]
+async fn upload(mut body: Body) -> Result<Counted, Rejection> {
+    let mut bytes = 0;
+    while let Some(chunk) = body.chunk().await? {
+        bytes += chunk.len();
+    }
+    Ok(Counted { bytes })
+}
+
+#[api(route = "/download/{mebibytes}", method = "GET")]
+fn download(mebibytes: u16) -> Streaming<impl Stream<Item = Bytes>> {
+    let pieces = usize::from(mebibytes) * PIECES_PER_MEBIBYTE;
+    Streaming::new(tokio_stream::iter(
+        // As a server does that makes what it sends: each piece is memory of its own.
+        (0..pieces).map(|_| Bytes::copy_from_slice(PIECE)),
+    ))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program reads its environment where it begins"
+)]
+fn runtime() -> std::io::Result<Runtime> {
+    if std::env::var("BENCH_THREADS").is_ok_and(|threads| threads == "1") {
+        Builder::new_current_thread().enable_all().build()
+    } else {
+        Builder::new_multi_thread().enable_all().build()
+    }
+}
+
+async fn serve(api: Api, config: &ServerConfig) -> Result<(), Box<dyn Error>> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let server = Server::bind(config)?;
+    let stop = async move {
+        terminated.recv().await;
+    };
+    server.serve(api.build()?, stop).await?;
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program reads its environment where it begins"
+)]
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut config = ServerConfig::default();
+    config.port = std::env::var("PORT")?.parse()?;
+    config.limit_connections = CONNECTIONS;
+    config.limit_connections_per_client = CONNECTIONS;
+    let api = Api::new()
+        .configure(|config| config.access_log = false)
+        .endpoints(endpoints![root, hello, create_user, upload, download]);
+    runtime()?.block_on(serve(api, &config))
+}

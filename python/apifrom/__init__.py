@@ -1,0 +1,38 @@
+"""Turns any function into a REST API that is secure by construction.
+
+```python
+from apifrom import API, api
+
+app = API()
+
+
+@api(route="/hello/{name}", method="GET")
+def hello(name: str) -> dict:
+    return {"message": f"Hello, {name}!"}
+
+
+app.run()
+```
+"""
+
+from apifrom.api import API, api
+from apifrom.exceptions import ConfigurationError, HTTPException
+from apifrom.parameters import Body, Cookie, Depends, Form, Header, Query
+from apifrom.requests import Request, SyncRequest
+from apifrom.responses import Response
+
+__all__ = [
+    "API",
+    "Body",
+    "ConfigurationError",
+    "Cookie",
+    "Depends",
+    "Form",
+    "HTTPException",
+    "Header",
+    "Query",
+    "Request",
+    "Response",
+    "SyncRequest",
+    "api",
+]

@@ -1,0 +1,614 @@
+"""The compiled half of the package."""
+
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from datetime import datetime
+from os import PathLike
+from typing import Any, ClassVar, Literal, Self, TypeVar, final, overload
+
+from typing_extensions import disjoint_base
+
+from apifrom._lifespan import Lifespan
+from apifrom.requests import State
+
+_T = TypeVar("_T")
+
+# Requests
+
+@final
+class Headers(Mapping[str, str]):
+    """The headers of a request.
+
+    Names are compared without regard to case. A name may have several values, of which look-ups
+    give the first. Bytes above 127 are read as latin-1.
+    """
+
+    def __getitem__(self, name: str, /) -> str: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    @overload
+    def get(self, name: str, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    @overload
+    def get(self, name: str, default: _T) -> str | _T: ...
+    def getlist(self, name: str) -> list[str]:
+        """Every value of `name`, in order."""
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Every line: a name with several values comes several times."""
+
+@final
+class Params(Mapping[str, str]):
+    """The fields of a query or a form.
+
+    A name may have several values, of which look-ups give the first.
+    """
+
+    def __getitem__(self, name: str, /) -> str: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    @overload
+    def get(self, name: str, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    @overload
+    def get(self, name: str, default: _T) -> str | _T: ...
+    def getlist(self, name: str) -> list[str]:
+        """Every value of `name`, in order."""
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Every field: a name with several values comes several times."""
+
+@final
+class URL:
+    """The URL of a request, as the client saw it.
+
+    `str(url)` is the whole of it; it compares equal to that text. Its `repr` leaves the query out,
+    which may hold a token.
+    """
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """What the client used, also where a trusted proxy ends TLS."""
+
+    @property
+    def host(self) -> str:
+        """The host without the port, in lower case."""
+
+    @property
+    def port(self) -> int | None:
+        """The port, where one was named."""
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent, below the API's `root_path`."""
+
+    @property
+    def query(self) -> str:
+        """The query as it was sent, without its `?`."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Client:
+    """Who sent a request: the peer, or whom a trusted proxy named."""
+
+    @property
+    def host(self) -> str | None:
+        """The address; None behind a Unix domain socket that names nobody."""
+
+    @property
+    def port(self) -> int:
+        """The port; 0 where it is not known."""
+
+@disjoint_base
+class BaseRequest:
+    """What both kinds of request have in common."""
+
+    @property
+    def method(self) -> str:
+        """The method, in upper case."""
+
+    @property
+    def path(self) -> str:
+        """The path as routes are matched against it: decoded, but for `%2F` and `%25`."""
+
+    @property
+    def url(self) -> URL:
+        """The URL as the client saw it."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
+
+    @property
+    def query_params(self) -> Params:
+        """The fields of the query.
+
+        Raises:
+            UnreadableRequest: The query is malformed.
+        """
+
+    @property
+    def path_params(self) -> dict[str, str]:
+        """The captures of the path, decoded."""
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies.
+
+        One that was sent twice is left out: whichever was meant, another host of the same site may
+        have planted it.
+
+        Raises:
+            UnreadableRequest: There are too many.
+        """
+
+    @property
+    def client(self) -> Client:
+        """Who sent it."""
+
+    @property
+    def request_id(self) -> str:
+        """The id in the answer's `X-Request-ID` and in the log."""
+
+    @property
+    def state(self) -> State:
+        """Attributes of this request: what authentication and own middleware leave."""
+
+@final
+class Request(BaseRequest):
+    """The request of an `async def`."""
+
+    def body(self) -> Awaitable[bytes]:
+        """Waits for the whole body, which is kept.
+
+        Raises:
+            UnreadableRequest: It is too large, too slow or broken.
+            RuntimeError: It was streamed.
+        """
+
+    def json(self) -> Awaitable[Any]:
+        """Waits for the body and reads it as JSON, by the rules that hold for every body.
+
+        Raises:
+            UnreadableRequest: As `body`, or it is of another type or malformed.
+            RuntimeError: It was streamed.
+        """
+
+    def form(self) -> Awaitable[Params]:
+        """Waits for the body and reads it as an urlencoded form.
+
+        Raises:
+            UnreadableRequest: As `body`, or it is of another type or malformed.
+            RuntimeError: It was streamed.
+        """
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, as it arrives; it is not kept.
+
+        Raises:
+            UnreadableRequest: It is too large, too slow or broken.
+        """
+
+@final
+class SyncRequest(BaseRequest):
+    """The request of a `def`, whose body was read before the call."""
+
+    def body(self) -> bytes:
+        """The whole body."""
+
+    def json(self) -> Any:
+        """The body, read as JSON, by the rules that hold for every body.
+
+        Raises:
+            UnreadableRequest: It is of another type or malformed.
+        """
+
+    def form(self) -> Params:
+        """The body, read as an urlencoded form.
+
+        Raises:
+            UnreadableRequest: It is of another type or malformed.
+        """
+
+# Responses
+
+_Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+_Content = str | bytes | bytearray | memoryview
+_SameSite = Literal["lax", "strict", "none", "Lax", "Strict", "None"]
+
+@final
+class MutableHeaders(Mapping[str, str]):
+    """The headers of a response, to be read and changed.
+
+    Names are compared without regard to case. A name may have several values, of which look-ups
+    give the first. What cannot be sent, and what belongs to the connection, is a `ValueError`.
+    """
+
+    def __getitem__(self, name: str, /) -> str: ...
+    def __setitem__(self, name: str, value: str, /) -> None: ...
+    def __delitem__(self, name: str, /) -> None: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    @overload
+    def get(self, name: str, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    @overload
+    def get(self, name: str, default: _T) -> str | _T: ...
+    def getlist(self, name: str) -> list[str]:
+        """Every value of `name`, in order."""
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Every line: a name with several values comes several times."""
+
+    def append(self, name: str, value: str) -> None:
+        """Adds a value, whatever `name` has already."""
+
+    def setdefault(self, name: str, default: str) -> str:
+        """The first value of `name`, which becomes `default` where there is none."""
+
+    def update(self, headers: _Headers) -> None:
+        """Sets every name of `headers`, in the place of what it had."""
+
+@disjoint_base
+class Response:
+    """An answer: a body, its status and its headers.
+
+    Attributes:
+        media_type: The media type of this class where the constructor is given none.
+    """
+
+    media_type: ClassVar[str | None]
+
+    def __init__(
+        self,
+        content: _Content | None = None,
+        status: int = 200,
+        headers: _Headers | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | BackgroundTasks | None = None,
+    ) -> None:
+        """Builds an answer.
+
+        Args:
+            content: The body; text is sent as UTF-8.
+            status: 200 to 599.
+            headers: A mapping, or pairs where a name has several values.
+            media_type: The `Content-Type`; text without a charset is sent as UTF-8. Defaults to
+                the class's own, then to plain text or octets by the type of `content`.
+            background: What is done after the answer was sent.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: The status is none, or a header cannot be sent.
+        """
+
+    @property
+    def status(self) -> int:
+        """The status."""
+
+    @status.setter
+    def status(self, value: int, /) -> None: ...
+    @property
+    def headers(self) -> MutableHeaders:
+        """The headers, to be read and changed."""
+
+    @property
+    def body(self) -> bytes | None:
+        """The body; None for one that is streamed."""
+
+    @body.setter
+    def body(self, value: _Content, /) -> None: ...
+    @property
+    def background(self) -> BackgroundTask | BackgroundTasks | None:
+        """What is done after the answer was sent."""
+
+    @background.setter
+    def background(self, value: BackgroundTask | BackgroundTasks | None, /) -> None: ...
+    def set_cookie(
+        self,
+        name: str,
+        value: str = "",
+        *,
+        max_age: int | None = None,
+        expires: datetime | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = True,
+        httponly: bool = True,
+        samesite: _SameSite = "lax",
+    ) -> None:
+        """Has the browser keep a cookie, in the place of one of the same name, path and domain.
+
+        Args:
+            name: A token; `__Host-` and `__Secure-` names must keep what they promise.
+            value: Visible ASCII without quotes, commas, semicolons and backslashes.
+            max_age: Seconds that it is kept. Without this and `expires`: while the browser runs.
+            expires: Until when it is kept; must have a time zone.
+            path: Where on the host it is sent.
+            domain: The host below which it is sent as well. None: to this host alone.
+            secure: Sent over TLS only.
+            httponly: Kept from scripts.
+            samesite: Whether it goes along with requests that other sites cause.
+
+        Raises:
+            ValueError: Browsers would misread or drop it.
+        """
+
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = True,
+        httponly: bool = True,
+        samesite: _SameSite = "lax",
+    ) -> None:
+        """Has the browser forget a cookie, which it knows by name, path and domain.
+
+        Args:
+            name: As it was set.
+            path: As it was set.
+            domain: As it was set.
+            secure: As it was set.
+            httponly: As it was set.
+            samesite: As it was set.
+
+        Raises:
+            ValueError: Browsers would misread or drop it.
+        """
+
+class JSONResponse(Response):
+    """An answer in JSON."""
+
+    def __init__(
+        self,
+        content: Any,
+        status: int = 200,
+        headers: _Headers | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | BackgroundTasks | None = None,
+    ) -> None:
+        """Builds an answer from what JSON can express.
+
+        Args:
+            content: Dictionaries, lists, dataclasses, Pydantic models and so on.
+            status: 200 to 599.
+            headers: A mapping, or pairs where a name has several values.
+            media_type: The `Content-Type`. Defaults to `application/json`.
+            background: What is done after the answer was sent.
+
+        Raises:
+            TypeError: A value is of a type that JSON has no form for.
+            ValueError: A value is one that JSON has no form for, such as `nan`.
+        """
+
+class PlainTextResponse(Response):
+    """An answer in plain text."""
+
+    def __init__(
+        self,
+        content: _Content | None = None,
+        status: int = 200,
+        headers: _Headers | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | BackgroundTasks | None = None,
+    ) -> None:
+        """Builds an answer, with the arguments of `Response`."""
+
+class HTMLResponse(Response):
+    """An answer in HTML."""
+
+    def __init__(
+        self,
+        content: _Content | None = None,
+        status: int = 200,
+        headers: _Headers | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | BackgroundTasks | None = None,
+    ) -> None:
+        """Builds an answer, with the arguments of `Response`."""
+
+class RedirectResponse(Response):
+    """Sends the client elsewhere."""
+
+    def __init__(
+        self,
+        url: str | URL,
+        status: Literal[301, 302, 303, 307, 308] = 307,
+        headers: _Headers | None = None,
+        background: BackgroundTask | BackgroundTasks | None = None,
+    ) -> None:
+        """Builds a redirect.
+
+        Args:
+            url: Where to. What has no place in a URL is percent-encoded, a backslash included.
+                Whether a URL that a client named may be gone to is the caller's to decide.
+            status: 307 keeps the method, 303 asks with GET; 301 and 308 are remembered.
+            headers: A mapping, or pairs where a name has several values.
+            background: What is done after the answer was sent.
+
+        Raises:
+            ValueError: The URL holds control characters, or the status does not redirect.
+        """
+
+class StreamingResponse(Response):
+    """An answer whose body is made while it is sent."""
+
+    def __init__(
+        self,
+        content: Iterable[_Content] | AsyncIterable[_Content],
+        status: int = 200,
+        headers: _Headers | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | BackgroundTasks | None = None,
+    ) -> None:
+        """Builds an answer.
+
+        Args:
+            content: Asked for pieces no faster than the client reads: an iterable in the thread
+                pool, an asynchronous one on the loop.
+            status: 200 to 599.
+            headers: A mapping, or pairs where a name has several values.
+            media_type: The `Content-Type`. Defaults to `application/octet-stream`.
+            background: What is done after the answer was sent.
+
+        Raises:
+            TypeError: There is nothing to iterate over.
+        """
+
+class FileResponse(Response):
+    """An answer that is a file, with conditions and ranges as RFC 9110 has them."""
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        status: int = 200,
+        headers: _Headers | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | BackgroundTasks | None = None,
+        *,
+        filename: str | None = None,
+        disposition: Literal["attachment", "inline"] = "attachment",
+    ) -> None:
+        """Builds an answer. The file is opened when the answer is sent.
+
+        Args:
+            path: The program's own; one that a client named belongs to `static_file`.
+            status: 200 to 599; conditions and ranges are for 200.
+            headers: A mapping, or pairs where a name has several values.
+            media_type: The `Content-Type`. Defaults to what the file's name says.
+            background: What is done after the answer was sent.
+            filename: The name under which a browser saves it.
+            disposition: With a `filename`: saved (`attachment`) or shown (`inline`).
+
+        Raises:
+            ValueError: `filename` holds control characters.
+        """
+
+def static_file(directory: str | PathLike[str], path: str) -> Response:
+    """The file at `path` below `directory`; 404 for whatever is not a regular file there.
+
+    No path and no link leads out of the directory; names that begin with a dot are refused.
+
+    Args:
+        directory: The program's own.
+        path: What a client asked for, such as the capture of `/assets/{*path}`.
+
+    Returns:
+        The answer, with conditions and ranges as `FileResponse` has them.
+    """
+
+@final
+class BackgroundTask:
+    """A function and what it is called with, after the answer was sent.
+
+    A `def` runs in the thread pool, an `async def` on the loop. A failure is logged.
+    """
+
+    def __new__(cls, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> BackgroundTask:
+        """Keeps `function` and what it is called with.
+
+        Args:
+            function: A `def` or `async def`.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+        """
+
+@final
+class BackgroundTasks:
+    """Several tasks, done one after the other, whether or not one fails."""
+
+    def __new__(cls, tasks: list[BackgroundTask] | None = None) -> BackgroundTasks:
+        """Begins with `tasks`.
+
+        Args:
+            tasks: In the order in which they are done.
+        """
+
+    def add_task(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        """Adds a function and what it is called with.
+
+        Args:
+            function: A `def` or `async def`.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+        """
+
+    def __len__(self) -> int: ...
+
+# The API, frozen and served.
+
+class StartError(Exception):
+    """The server could not start: the address is taken, or the program's own start-up failed."""
+
+@final
+class Engine:
+    """A frozen API and what it is served with."""
+
+    @property
+    def log_level(self) -> str:
+        """The least level that `app.run` writes."""
+    @property
+    def log_format(self) -> str:
+        """`text` or `json`."""
+    def endpoints(self) -> list[tuple[str, str, list[str]]]:
+        """The endpoints: name, template and methods of each."""
+
+def freeze(
+    config: dict[str, Any],
+    endpoints: list[dict[str, Any]],
+    middleware: list[object],
+    server: dict[str, Any] | None,
+) -> tuple[Engine | None, list[tuple[str, str]]]:
+    """Freezes an API.
+
+    Returns:
+        The engine, or nothing where something is wrong, and what that is.
+    """
+
+def serve(engine: Engine, lifespan: Lifespan) -> bool:
+    """Serves until SIGINT or SIGTERM; a second one cuts what still runs.
+
+    Returns:
+        False when requests had to be cut.
+
+    Raises:
+        StartError: The address is taken, or the lifespan failed to begin.
+    """
+
+def flush_logs(milliseconds: int) -> None:
+    """Waits until everything that was said so far has reached `logging`."""
+
+@final
+class TestServer:
+    """An API that is asked in process, on a worker of its own."""
+
+    def __new__(cls, engine: Engine, lifespan: Lifespan | None) -> Self: ...
+    def request(
+        self,
+        head: tuple[str, str, list[tuple[str, str]]],
+        body: bytes,
+        peer: tuple[str, int, bool],
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Answers one request, read to its end.
+
+        Args:
+            head: Method, target and headers.
+            body: The body.
+            peer: The address and port that it comes from, and whether over TLS.
+        """
+    def close(self) -> None:
+        """Ends the lifespan and the worker."""

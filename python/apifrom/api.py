@@ -1,0 +1,281 @@
+"""The API: declares endpoints and middleware, then hands all of it to the engine at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from apifrom import _apifrom, _registry
+from apifrom._endpoint import describe
+from apifrom._lifespan import Lifespan
+from apifrom._registry import Declaration
+from apifrom.exceptions import ConfigurationError
+
+__all__ = ["API", "api"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_Hook = Callable[[], Any] | Callable[[], Awaitable[Any]]
+
+
+def _decorator(
+    keep: Callable[[Declaration], None],
+    module: dict[str, Any],
+    route: str,
+    methods: Sequence[str],
+    options: dict[str, Any],
+) -> Callable[[_F], _F]:
+    def declare(function: _F) -> _F:
+        keep(Declaration(function, route, tuple(methods), options, module))
+        return function
+
+    return declare
+
+
+def _methods(method: str | None, methods: Iterable[str] | None) -> tuple[str, ...]:
+    if method is not None and methods is not None:
+        raise TypeError("give either method= or methods=, not both")
+    if methods is not None:
+        return (methods,) if isinstance(methods, str) else tuple(methods)
+    return ("GET",) if method is None else (method,)
+
+
+def api(
+    route: str,
+    method: str | None = None,
+    *,
+    methods: Iterable[str] | None = None,
+    max_body_size: int | None = None,
+    blocking: bool | None = None,
+) -> Callable[[_F], _F]:
+    """Makes a function an endpoint of the API of the same module.
+
+    The API may be made before or after. In a module without one, it is the only API of the
+    process; with several, the start fails and names them. The function itself is returned as it
+    was.
+
+    Args:
+        route: The path template, such as `/users/{user_id}` or `/files/{*rest}`.
+        method: The HTTP method. Defaults to `GET`.
+        methods: Several methods instead of one.
+        max_body_size: The most bytes a body may have. Defaults to the API's own bound.
+        blocking: For a `def`: True to always call it in the thread pool, False to always call it
+            on the event loop's thread. Defaults to what its run time has proved.
+
+    Returns:
+        A decorator.
+    """
+    module = sys._getframe(1).f_globals
+    options = {"max_body_size": max_body_size, "blocking": blocking}
+    keep = _registry.declared.append
+    return _decorator(keep, module, route, _methods(method, methods), options)
+
+
+class API:
+    """An API: its endpoints, its middleware and what holds for all of them."""
+
+    def __init__(
+        self,
+        title: str = "API",
+        version: str = "0.1.0",
+        description: str = "",
+        *,
+        trusted_hosts: Sequence[str] = (),
+        trusted_proxies: Sequence[str] = (),
+        forwarded_header: str = "x-forwarded-for",
+        max_body_size: int = 1 << 20,
+        max_json_depth: int = 64,
+        root_path: str = "",
+        default: str = "open",
+        strict: bool = False,
+        development: bool = False,
+        lifespan: Callable[[API], AbstractAsyncContextManager[Any]] | None = None,
+        on_startup: Sequence[_Hook] = (),
+        on_shutdown: Sequence[_Hook] = (),
+    ) -> None:
+        """Makes an API without endpoints.
+
+        Nothing is checked before the API starts; then everything that is wrong is reported at
+        once.
+
+        Args:
+            title: The API's name.
+            version: The API's own version.
+            description: What the API is for.
+            trusted_hosts: The hosts it answers to, `example.com` or `*.example.com`. Empty: any.
+            trusted_proxies: The proxies whose forwarding headers are believed: addresses, CIDR
+                ranges, `unix`. None by default, loopback included.
+            forwarded_header: The one header in which those proxies name the client,
+                `x-forwarded-for` or `forwarded`.
+            max_body_size: The most bytes a body may have.
+            max_json_depth: How deep JSON may nest.
+            root_path: A path that a proxy strips before requests arrive.
+            default: What an endpoint without protection is: `open`.
+            strict: Turns warnings about weak settings into start-up errors.
+            development: Relaxes what gets in the way on a developer's machine.
+            lifespan: An async context manager over the whole run, given this API.
+            on_startup: Functions to call on each worker before its first request.
+            on_shutdown: Functions to call on each worker after its last request.
+        """
+        self.module = sys._getframe(1).f_globals
+        self.title = title
+        self._config: dict[str, Any] = {
+            "title": title,
+            "version": version,
+            "description": description,
+            "trusted_hosts": trusted_hosts,
+            "trusted_proxies": trusted_proxies,
+            "forwarded_header": forwarded_header,
+            "max_body_size": max_body_size,
+            "max_json_depth": max_json_depth,
+            "root_path": root_path,
+            "default": default,
+            "strict": strict,
+            "development": development,
+        }
+        self._declared: list[Declaration] = []
+        self._middleware: list[object] = []
+        self._lifespan = lifespan
+        self._on_startup = list(on_startup)
+        self._on_shutdown = list(on_shutdown)
+        self._frozen: _apifrom.Engine | None = None
+        _registry.apis.add(self)
+
+    @property
+    def label(self) -> str:
+        """What errors call it."""
+        return f"{self.module.get('__name__', '?')} {self.title!r}"
+
+    def __repr__(self) -> str:
+        return f"API(title={self.title!r})"
+
+    def api(
+        self,
+        route: str,
+        method: str | None = None,
+        *,
+        methods: Iterable[str] | None = None,
+        max_body_size: int | None = None,
+        blocking: bool | None = None,
+    ) -> Callable[[_F], _F]:
+        """Makes a function an endpoint of this API; see `apifrom.api`."""
+        module = sys._getframe(1).f_globals
+        options = {"max_body_size": max_body_size, "blocking": blocking}
+        return _decorator(self._declare, module, route, _methods(method, methods), options)
+
+    def get(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method GET."""
+        return self.api(route, "GET", **options)
+
+    def post(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method POST."""
+        return self.api(route, "POST", **options)
+
+    def put(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method PUT."""
+        return self.api(route, "PUT", **options)
+
+    def patch(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method PATCH."""
+        return self.api(route, "PATCH", **options)
+
+    def delete(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method DELETE."""
+        return self.api(route, "DELETE", **options)
+
+    def add_middleware(self, middleware: object, **options: Any) -> None:
+        """Declares middleware; its place on a request's way is the engine's choice.
+
+        Args:
+            middleware: One of `apifrom.middleware`, an object of your own with any of `before`,
+                `around` and `after`, or a class that is made from `options`.
+            options: The keywords for a class.
+
+        Raises:
+            RuntimeError: The API has started already.
+        """
+        self._refuse_when_started("add_middleware")
+        if isinstance(middleware, type):
+            middleware = middleware(**options)
+        elif options:
+            raise TypeError("keywords go with a class, not with an instance")
+        self._middleware.append(middleware)
+
+    def on_startup(self, hook: _F) -> _F:
+        """Calls `hook` on each worker before its first request."""
+        self._refuse_when_started("on_startup")
+        self._on_startup.append(hook)
+        return hook
+
+    def on_shutdown(self, hook: _F) -> _F:
+        """Calls `hook` on each worker after its last request."""
+        self._refuse_when_started("on_shutdown")
+        self._on_shutdown.append(hook)
+        return hook
+
+    def run(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        **options: Any,
+    ) -> None:
+        """Serves the API until Ctrl-C or SIGTERM.
+
+        Everything that is wrong with the configuration is printed at once, before anything is
+        opened, and ends the process with status 1.
+
+        Args:
+            host: The address to listen on.
+            port: The port; 0 lets the system choose.
+            options: See `apifrom.server.OPTIONS`; the listener, TLS and log options have the
+                names that uvicorn gives them.
+
+        Raises:
+            SystemExit: With status 1 when it cannot start, or did not end in time.
+        """
+        from apifrom import server  # noqa: PLC0415 - a test client never needs it
+
+        server.run(self, {"host": host, "port": port, **options})
+
+    def lifespan(self) -> Lifespan:
+        """What runs at the start and at the end of one worker."""
+        return Lifespan(self, self._lifespan, self._on_startup, self._on_shutdown)
+
+    def _declare(self, declaration: Declaration) -> None:
+        self._refuse_when_started("@app.api")
+        self._declared.append(declaration)
+
+    def _refuse_when_started(self, what: str) -> None:
+        if self._frozen is not None:
+            raise RuntimeError(f"{what}: the API has started, so nothing can be added to it")
+
+    def freeze(self, server: dict[str, Any] | None = None) -> _apifrom.Engine:
+        """Checks everything that was declared and hands it to the engine, once.
+
+        Serving does this by itself; call it to check a configuration without serving.
+
+        Args:
+            server: The options of `run`, where it serves.
+
+        Returns:
+            The frozen engine.
+
+        Raises:
+            ConfigurationError: Everything that is wrong, at once.
+        """
+        if self._frozen is not None and server is None:
+            return self._frozen
+        claimed, errors = _registry.claim(self)
+        endpoints = []
+        for declaration in [*claimed, *self._declared]:
+            endpoint, found = describe(declaration)
+            errors.extend(found)
+            if endpoint is not None:
+                endpoints.append(endpoint)
+        engine, found = _apifrom.freeze(self._config, endpoints, self._middleware, server)
+        errors.extend(found)
+        if errors or engine is None:
+            raise ConfigurationError(errors)
+        self._frozen = engine
+        return engine

@@ -1,0 +1,113 @@
+"""What a handler raises to answer with an error, and what a wrong configuration raises.
+
+```python
+from apifrom import HTTPException
+
+
+def find(item_id: int) -> dict:
+    raise HTTPException(404, f"there is no item {item_id}")
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+__all__ = ["ConfigurationError", "HTTPException", "UnreadableRequest"]
+
+
+class HTTPException(Exception):
+    """Answers the request with `application/problem+json` (RFC 9457).
+
+    Attributes:
+        status: The status of the answer.
+        detail: What happened, for people; sent to the client as it is.
+        headers: Headers of the answer, beside those that the engine adds.
+    """
+
+    status: int
+    detail: str | None
+    headers: dict[str, str]
+
+    def __init__(
+        self,
+        status: int,
+        detail: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describes the answer.
+
+        Args:
+            status: 400 to 599.
+            detail: What happened, for people. Without one the status speaks for itself.
+            headers: Headers of the answer, such as `Retry-After`.
+
+        Raises:
+            ValueError: For a status that is no error's.
+        """
+        if not 400 <= status <= 599:
+            raise ValueError(f"expected a status from 400 to 599, found {status}")
+        super().__init__(status, detail)
+        self.status = int(status)
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def __str__(self) -> str:
+        return str(self.status) if self.detail is None else f"{self.status}: {self.detail}"
+
+
+class UnreadableRequest(HTTPException):
+    """What the client sent cannot be read: too large, too slow, malformed, of another type.
+
+    Raised by `body()`, `json()`, `form()`, `stream()` and `query_params` of a request. A handler
+    that lets it pass answers with what the engine itself would have said.
+
+    Attributes:
+        code: The reason, for programs; never changes.
+    """
+
+    code: str
+
+    def __init__(
+        self,
+        status: int,
+        detail: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        code: str = "unreadable",
+    ) -> None:
+        """Describes the answer.
+
+        Args:
+            status: 400 to 599.
+            detail: What is wrong, for people.
+            headers: Headers of the answer.
+            code: The reason, for programs.
+        """
+        super().__init__(status, detail, headers)
+        self.code = code
+
+
+class ConfigurationError(Exception):
+    """Everything that is wrong with an API, found in one go before it answers anything.
+
+    Attributes:
+        errors: The field and what is wrong with it, for each.
+    """
+
+    errors: list[tuple[str, str]]
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        """Keeps what was found.
+
+        Args:
+            errors: The field and what is wrong with it, for each.
+        """
+        super().__init__(errors)
+        self.errors = list(errors)
+
+    def __str__(self) -> str:
+        noun = "error" if len(self.errors) == 1 else "errors"
+        lines = [f"{len(self.errors)} configuration {noun}"]
+        lines += [f"  {path}: {message}" for path, message in self.errors]
+        return "\n".join(lines)
