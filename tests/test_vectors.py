@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from apifrom.testing import TestClient
 from tests import vector_app
+from tests.serving import ROOT, serving
 
-ROOT = Path(__file__).parent.parent
 CASES = json.loads((ROOT / "tests/vectors/requests.json").read_text())["cases"]
 
 
@@ -81,21 +76,8 @@ def test_the_vectors_hold_in_process(client, case):
 
 @pytest.fixture(scope="module")
 def port():
-    program = "from tests.vector_app import app; app.run(port=0)"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env=environment
-    )
-    for line in process.stderr:
-        if found := re.search(r"listening on http://127\.0\.0\.1:(\d+)", line):
-            break
-    else:
-        pytest.fail("the server did not start")
-    yield int(found[1])
-    process.terminate()
-    process.stderr.read()
-    process.stderr.close()
-    assert process.wait(10) == 0
+    with serving("from tests.vector_app import app; app.run(port=0)") as port:
+        yield port
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

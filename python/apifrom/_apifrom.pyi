@@ -1,5 +1,6 @@
 """The compiled half of the package."""
 
+from asyncio import AbstractEventLoop
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -612,3 +613,52 @@ class TestServer:
         """
     def close(self) -> None:
         """Ends the lifespan and the worker."""
+
+# A worker and its dispatch with no server in between, for the tests of the asyncio contract.
+
+@final
+class _Route:
+    """A function and the route that its calls take."""
+
+    def __new__(cls, function: Callable[..., object], *, blocking: bool | None = None) -> Self: ...
+    @property
+    def mode(self) -> Literal["task", "inline", "pool"]:
+        """Where the next call is made."""
+    @property
+    def proof(self) -> int:
+        """How many calls in a row have to be quick before the function runs inline."""
+    @property
+    def decided(self) -> bool:
+        """True when the place never changes again."""
+
+@final
+class _Call:
+    """A call that is under way."""
+
+    def result(self, timeout: float = 10.0) -> Any:
+        """Waits for the answer: returns it, or raises what the function raised."""
+    def give_up(self) -> None:
+        """Gives the call up, as a client does that closes its connection."""
+
+@final
+class _Worker:
+    """A worker on a thread of its own."""
+
+    def __new__(cls) -> Self: ...
+    @property
+    def event_loop(self) -> AbstractEventLoop:
+        """The asyncio loop."""
+    def begin(self, route: _Route, *arguments: object) -> _Call:
+        """Calls a function the way a request does, and returns at once."""
+    def begin_here(self, route: _Route, *arguments: object) -> _Call:
+        """Calls a function from this thread, past the runtime's tasks."""
+    def tick(self) -> float:
+        """Seconds that an answer takes which needs no Python."""
+    def close(self) -> None:
+        """Stops the worker and waits for its end."""
+
+def _run_worker(started: Callable[[], Awaitable[object]]) -> int:
+    """Runs a worker on this thread until SIGINT or SIGTERM, and returns that signal's number."""
+
+def _pool_load() -> tuple[int, int]:
+    """Calls that the pool runs, and calls that wait for one of its threads."""
