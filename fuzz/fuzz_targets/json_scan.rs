@@ -2,10 +2,10 @@
 
 #![no_main]
 
-use apifrom::extract::json::{JsonFaultKind, JsonLimits, scan};
+use apifrom::json::{JsonFaultKind, JsonLimits, scan};
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../crates/apifrom/src/extract/json/reference.rs"]
+#[path = "../../crates/apifrom/src/json/reference.rs"]
 mod reference;
 
 use reference::{Verdict, judge};

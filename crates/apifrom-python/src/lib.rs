@@ -6,6 +6,11 @@
 //!    interpreter.
 //! 4. [`request`], [`responses`], [`reply`], [`json`] and [`stream`] are the values in between.
 
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the crate has no public item; its docs are for those who read the source"
+)]
+
 mod constraints;
 mod dispatch;
 mod endpoint;

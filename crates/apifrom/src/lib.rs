@@ -17,6 +17,7 @@ mod service;
 mod stage;
 
 pub mod extract;
+pub mod json;
 pub mod middleware;
 pub mod security;
 pub mod server;

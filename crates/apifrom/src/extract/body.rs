@@ -3,7 +3,7 @@
 //! 1. The type must be announced: JSON as `application/json` or `…+json`, a form as
 //!    `application/x-www-form-urlencoded`, once, in UTF-8. Anything else is 415.
 //! 2. The size is bounded by the endpoint, announced or not: 413.
-//! 3. JSON is scanned ([`super::json`]) before anything builds a value of it: a fault is 400, too
+//! 3. JSON is scanned ([`crate::json`]) before anything builds a value of it: a fault is 400, too
 //!    deep is 413.
 //! 4. No body at all, where one is required, is the violation `missing` at `body`.
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use super::json::{JsonFault, JsonFaultKind, JsonLimits, scan};
+use crate::json::{JsonFault, JsonFaultKind, JsonLimits, scan};
 use crate::rejection::Rejection;
 use crate::request::{Head, Request};
 use crate::violation::{Location, Violation, Violations};
@@ -19,7 +19,8 @@ use crate::violation::{Location, Violation, Violations};
 /// Reads a JSON body and scans it; nothing when there is none and none is required.
 ///
 /// # Errors
-/// A [`Rejection`] by the rules of the [module](self).
+/// 415 for another type, 413 for too many bytes or too deep a nesting, 400 for what is no JSON, and
+/// 422 for no body where one is required.
 pub async fn read_json(
     request: &mut Request,
     max_depth: usize,
@@ -49,7 +50,7 @@ pub async fn read_json(
 /// Reads an urlencoded form; an absent body is an empty one.
 ///
 /// # Errors
-/// A [`Rejection`] by the rules of the [module](self).
+/// 415 for another type, and 413 for too many bytes.
 pub async fn read_form(request: &mut Request) -> Result<Bytes, Rejection> {
     let announced = media_type(request.head());
     let bytes = match announced {

@@ -8,7 +8,7 @@ mod schema;
 
 pub mod convert;
 pub mod cookie;
-pub mod json;
+
 pub mod urlencoded;
 
 pub use self::argument::{

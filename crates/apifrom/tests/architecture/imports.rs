@@ -22,6 +22,7 @@ const GROUND_FLOOR: &[&str] = &[
     "error",
     "stage",
     "clock",
+    "json",
     "secret",
     "response",
 ];

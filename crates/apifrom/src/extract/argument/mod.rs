@@ -75,7 +75,8 @@ impl Kind {
     }
 }
 
-/// The kind of a parameter, by what its type is known to be. See the [module](self) for the order.
+/// The kind of a parameter, by what its type is known to be: what is built in goes before the
+/// program's own extractors.
 pub const fn kind(built_in: Option<Kind>, is_own: bool, is_parameter: bool) -> Kind {
     match built_in {
         Some(kind) => kind,

@@ -33,7 +33,7 @@
 //!
 //! # Examples
 //! ```
-//! # use apifrom::extract::json::{self, JsonFaultKind, JsonLimits};
+//! # use apifrom::json::{self, JsonFaultKind, JsonLimits};
 //! let limits = JsonLimits::default();
 //! assert!(json::scan(br#"{"name": "Ada", "tags": []}"#, &limits).is_ok());
 //!
