@@ -9,17 +9,52 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
+    MutableMapping,
 )
 from datetime import datetime
 from os import PathLike
-from typing import Any, ClassVar, Literal, Self, TypeVar, final, overload
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
 from apifrom._lifespan import Lifespan
 from apifrom.requests import State
 
+__all__ = [
+    "URL",
+    "BackgroundTask",
+    "BackgroundTasks",
+    "BaseRequest",
+    "Client",
+    "Engine",
+    "Exchange",
+    "FileResponse",
+    "HTMLResponse",
+    "Headers",
+    "JSONResponse",
+    "MutableHeaders",
+    "Params",
+    "PlainTextResponse",
+    "RedirectResponse",
+    "Request",
+    "Response",
+    "StartError",
+    "StreamingResponse",
+    "SyncRequest",
+    "TestServer",
+    "_Call",
+    "_Route",
+    "_Worker",
+    "_pool_load",
+    "_run_worker",
+    "flush_logs",
+    "freeze",
+    "serve",
+    "static_file",
+]
+
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 # Requests
 
@@ -613,6 +648,40 @@ class TestServer:
         """
     def close(self) -> None:
         """Ends the lifespan and the worker."""
+
+# A request under a foreign server.
+
+class _Awaitable(Awaitable[_T_co], Protocol):
+    def ready(self) -> bool:
+        """Goes as far as it gets without waiting; true when it is ready."""
+
+@final
+class Exchange:
+    """One request under a foreign ASGI 3 server, and its answer."""
+
+    def __new__(cls, engine: Engine, scope: MutableMapping[str, Any], is_ready: bool) -> Self:
+        """Reads the scope.
+
+        Args:
+            engine: What answers.
+            scope: The HTTP scope.
+            is_ready: False to refuse with 503.
+
+        Raises:
+            ValueError: The scope is malformed.
+        """
+    def answer(self) -> _Awaitable[tuple[int, list[tuple[bytes, bytes]], bytes | None]]:
+        """Awaits status, headers and body; the body is None where it is streamed."""
+    def piece(self) -> _Awaitable[bytes | None]:
+        """Awaits the next piece of a streamed body, None at its end."""
+    def demand(self) -> _Awaitable[None]:
+        """Awaits that the server is to be asked for its next message."""
+    def feed(self, piece: bytes, more: bool) -> None:
+        """Takes a piece of the body; `more` says that others follow."""
+    def disconnect(self) -> None:
+        """The client has gone."""
+    def close(self) -> None:
+        """Lets go of the answer, of which nothing more is sent."""
 
 # A worker and its dispatch with no server in between, for the tests of the asyncio contract.
 

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from apifrom import _apifrom, _registry
+from apifrom._asgi import Application, Receive, Scope, Send
 from apifrom._endpoint import describe
 from apifrom._lifespan import Lifespan
 from apifrom._registry import Declaration
@@ -140,6 +141,7 @@ class API:
         self._on_startup = list(on_startup)
         self._on_shutdown = list(on_shutdown)
         self._frozen: _apifrom.Engine | None = None
+        self._application = Application(self)
         _registry.apis.add(self)
 
     @property
@@ -237,6 +239,15 @@ class API:
         from apifrom import server  # noqa: PLC0415 - a test client never needs it
 
         server.run(self, {"host": host, "port": port, **options})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one scope of a foreign ASGI 3 server: HTTP and the lifespan.
+
+        What is decided and answered is the same as under `run`. TLS and the limits on connections
+        and on time are that server's, and its handling of proxy headers must be off: name the
+        proxies in `trusted_proxies`.
+        """
+        await self._application(scope, receive, send)
 
     def lifespan(self) -> Lifespan:
         """What runs at the start and at the end of one worker."""

@@ -39,6 +39,10 @@ async def waits():
 async def never_waits():
     is_stubborn()
 
+async def computes_later():
+    await asyncio.sleep(0)
+    is_stubborn()
+
 {body}
 begun.wait()
 print("ending", flush=True)
@@ -54,6 +58,7 @@ print("ending", flush=True)
         "call = worker.begin(_Route(sleeps, blocking=True))",
         "call = worker.begin(_Route(waits))",
         "call = worker.begin(_Route(never_waits))",
+        "call = worker.begin(_Route(computes_later))",
         "call = worker.begin(_Route(computes, blocking=True)); begun.wait(); worker.close()",
         # These wake up at about the time when the interpreter ends.
         "route = _Route(sleeps, blocking=True)\n"

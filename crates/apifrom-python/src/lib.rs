@@ -11,6 +11,8 @@
     reason = "the crate has no public item; its docs are for those who read the source"
 )]
 
+mod asgi;
+mod awaitable;
 mod constraints;
 mod dispatch;
 mod endpoint;
@@ -37,6 +39,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The compiled half of the package.
 #[pymodule]
 mod _apifrom {
+    #[pymodule_export]
+    use crate::asgi::Exchange;
     #[pymodule_export]
     use crate::dispatch::{ProbeCall, ProbeRoute, ProbeWorker, pool_load, run_worker};
     #[pymodule_export]

@@ -77,10 +77,11 @@ pub(crate) fn about_to_wait() {
 
 /// Calls a `def` on this thread, and returns its route.
 fn inline(py: Python<'_>, local: &Local, queued: Queued) -> Arc<Route> {
-    let Queued { route, ticket } = queued;
+    let context = ffi::copy_context(py, queued.base(Some(local.shared())));
+    let Queued { route, ticket, .. } = queued;
     local.while_inline(route, || {
-        let outcome = ffi::copy_context(py, Some(local.shared().context()))
-            .and_then(|context| ffi::run_in(&context, || ticket.call(py).transpose()));
+        let outcome =
+            context.and_then(|context| ffi::run_in(&context, || ticket.call(py).transpose()));
         match outcome.transpose() {
             Some(outcome) => local.wake(ticket.finish(py, outcome)),
             None => ticket.forget(),

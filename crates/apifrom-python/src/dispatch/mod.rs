@@ -33,7 +33,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use self::slot::{Slot, Ticket};
-use crate::reactor::{self, Shared};
+use crate::reactor::{self, Local, Shared, ffi};
 
 /// One call of a user's function, from request to answer.
 pub(crate) trait Work: Send + 'static {
@@ -65,6 +65,17 @@ pub(crate) enum Refusal {
 pub(crate) struct Queued {
     pub(crate) route: Arc<Route>,
     pub(crate) ticket: Ticket,
+    /// The context that the call's own is copied from, where it is not the worker's.
+    pub(crate) context: Option<Py<PyAny>>,
+}
+
+impl Queued {
+    /// What the call's own context is copied from; nothing where there is no worker.
+    fn base<'a>(&'a self, shared: Option<&'a Shared>) -> Option<&'a Py<PyAny>> {
+        self.context
+            .as_ref()
+            .or_else(|| shared.map(Shared::context))
+    }
 }
 
 /// Calls `work` for `route`. The call is on its way when this returns.
@@ -76,6 +87,7 @@ pub(crate) fn call<W: Work>(route: &Arc<Route>, work: W) -> Call<W> {
     let queued = Queued {
         route: Arc::clone(route),
         ticket: Ticket::new(&slot),
+        context: reactor::with_local(guest_context).flatten(),
     };
     if route.mode() == Mode::Pool {
         Pool::global().submit(
@@ -94,6 +106,7 @@ pub(crate) fn call_on<W: Work>(shared: &Arc<Shared>, route: &Arc<Route>, work: W
     let queued = Queued {
         route: Arc::clone(route),
         ticket: Ticket::new(&slot),
+        context: None,
     };
     if route.mode() == Mode::Pool {
         Pool::global().submit(queued, Some(Arc::clone(shared)));
@@ -101,4 +114,13 @@ pub(crate) fn call_on<W: Work>(shared: &Arc<Shared>, route: &Arc<Route>, work: W
         shared.send(reactor::Errand::Call(queued));
     }
     Call::new(slot)
+}
+
+/// The context that a call is asked for in, where the loop is not ours: whoever turns that loop may have
+/// set what the handler is to see.
+fn guest_context(local: &Local) -> Option<Py<PyAny>> {
+    if !local.is_guest() {
+        return None;
+    }
+    Python::attach(|py| ffi::copy_context(py, None).map(Bound::unbind).ok())
 }

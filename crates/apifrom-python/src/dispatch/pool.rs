@@ -212,10 +212,10 @@ impl Pool {
 
 /// Makes one call on this thread.
 fn run(py: Python<'_>, queued: Queued, shared: Option<&Shared>) -> Option<Waker> {
-    let Queued { route, ticket } = queued;
     let begin = now();
-    let outcome = ffi::copy_context(py, shared.map(Shared::context))
-        .and_then(|context| ffi::run_in(&context, || ticket.call(py).transpose()));
+    let context = ffi::copy_context(py, queued.base(shared));
+    let Queued { route, ticket, .. } = queued;
+    let outcome = context.and_then(|context| ffi::run_in(&context, || ticket.call(py).transpose()));
     let waker = if let Some(outcome) = outcome.transpose() {
         ticket.finish(py, outcome)
     } else {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyDict};
 
 use super::Queued;
 use super::slot::Ticket;
@@ -18,11 +18,19 @@ use crate::reactor::{self, Local, ffi};
 
 /// Calls the function of an `async def` and starts the task of its coroutine.
 pub(super) fn start(py: Python<'_>, local: &Local, queued: Queued) {
-    let Queued { route, ticket } = queued;
+    let Queued {
+        route,
+        ticket,
+        context,
+    } = queued;
+    let name = route.name().bind(py);
     let task = match ticket.call(py) {
         None => return ticket.forget(),
         Some(Err(error)) => Err(error),
-        Some(Ok(coroutine)) => eager_task(local, coroutine.bind(py), route.name().bind(py)),
+        Some(Ok(coroutine)) if local.is_guest() => {
+            guest_task(local, coroutine.bind(py), name, context)
+        }
+        Some(Ok(coroutine)) => eager_task(local, coroutine.bind(py), name),
     };
     let task = match task {
         Ok(task) => task,
@@ -50,7 +58,8 @@ fn eager_task<'py>(
     let options = python.task_options(py);
     if python.is_eager() {
         let eager = PyBool::new(py, true);
-        return ffi::call_named(class, [coroutine, event_loop, name, &eager], options);
+        let arguments = [coroutine, event_loop, name, &eager];
+        return ffi::shielded(|| ffi::call_named(class, arguments, options));
     }
     let attributes = python.loop_attributes(py);
     attributes.set_item(intern!(py, "call_soon"), python.capture(py))?;
@@ -61,9 +70,24 @@ fn eager_task<'py>(
     if let Some((step, context)) = step {
         // What the step raised is the task's result; it is only `SystemExit` and
         // `KeyboardInterrupt` that are raised here as well.
-        let _ = ffi::run_in(context.bind(py), || step.call0(py));
+        let _ = ffi::run_in(context.bind(py), || ffi::shielded(|| step.call0(py)));
     }
     Ok(task)
+}
+
+/// A task of a loop that is not ours, made as that loop makes its tasks.
+fn guest_task<'py>(
+    local: &Local,
+    coroutine: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyAny>,
+    context: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = coroutine.py();
+    let options = PyDict::new(py);
+    options.set_item(intern!(py, "name"), name)?;
+    options.set_item(intern!(py, "context"), context)?;
+    let event_loop = local.python().event_loop(py);
+    event_loop.call_method(intern!(py, "create_task"), (coroutine,), Some(&options))
 }
 
 /// Stands in for `loop.call_soon` while a task is built, and keeps its first step.

@@ -10,8 +10,9 @@ use std::task::Waker;
 
 use pyo3::prelude::*;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
+use super::guest::Bell;
 use super::handle::Shared;
 use super::python::PythonLoop;
 use crate::dispatch::{Delays, Queued, Route};
@@ -40,6 +41,8 @@ pub(crate) struct Local {
     /// True when Python's epoll may hold something that it will not report again by itself.
     touched: Cell<bool>,
     step: RefCell<Option<Step>>,
+    /// Has a loop that is not ours come back here.
+    bell: Option<Arc<Bell>>,
 }
 
 impl Local {
@@ -52,6 +55,19 @@ impl Local {
         Self {
             epoll: RefCell::new(Some(epoll)),
             runtime: RefCell::new(Some(runtime)),
+            ..Self::without_reactor(shared, python, None)
+        }
+    }
+
+    /// The state of a thread whose loop is not ours.
+    pub(super) fn guest(shared: Arc<Shared>, python: PythonLoop, bell: Arc<Bell>) -> Self {
+        Self::without_reactor(shared, python, Some(bell))
+    }
+
+    fn without_reactor(shared: Arc<Shared>, python: PythonLoop, bell: Option<Arc<Bell>>) -> Self {
+        Self {
+            epoll: RefCell::new(None),
+            runtime: RefCell::new(None),
             shared,
             python,
             jobs: RefCell::default(),
@@ -60,7 +76,24 @@ impl Local {
             delays: Delays::of_this_thread(),
             touched: Cell::new(true),
             step: RefCell::default(),
+            bell,
         }
+    }
+
+    /// True where the loop is not ours.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.bell.is_some()
+    }
+
+    pub(super) fn bell(&self) -> Option<&Arc<Bell>> {
+        self.bell.as_ref()
+    }
+
+    pub(super) fn runtime_handle(&self) -> Option<Handle> {
+        self.runtime
+            .borrow()
+            .as_ref()
+            .map(|runtime| runtime.handle().clone())
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -106,9 +139,12 @@ impl Local {
     }
 
     /// Wakes a future of this runtime when the next turn begins. Woken from outside a turn it
-    /// would cost a system call.
+    /// would cost a system call. On a loop that is not ours it is woken at once.
     pub(crate) fn wake(&self, waker: Option<Waker>) {
-        if let Some(waker) = waker {
+        let Some(waker) = waker else { return };
+        if self.is_guest() {
+            waker.wake();
+        } else {
             self.wakes.borrow_mut().push(waker);
         }
     }

@@ -8,6 +8,7 @@
 //!    when they gave the loop something to do does `select` return.
 //! 4. A [`Worker`] is such a thread from start to end; a [`handle::Handle`] reaches it from other threads;
 //!    [`Background`] runs one on a thread of its own.
+//! 5. Under a foreign server the loop is that server's, and the worker is a guest on it ([`guest`]).
 //!
 //! Deployment: SIGINT and SIGTERM reach the worker through asyncio's own signal handling once
 //! [`Worker::on_signal`] asked for them; Python's `KeyboardInterrupt` then never interrupts a
@@ -16,6 +17,7 @@
 mod background;
 pub(crate) mod exit;
 pub(crate) mod ffi;
+mod guest;
 mod handle;
 mod local;
 mod python;
@@ -23,6 +25,7 @@ mod turn;
 mod worker;
 
 pub(crate) use self::background::Background;
+pub(crate) use self::guest::{inside, join, make_guest_calls};
 pub(crate) use self::handle::{Errand, Shared};
 pub(crate) use self::local::{Local, enqueue, wake, with_local};
 pub(crate) use self::worker::Worker;

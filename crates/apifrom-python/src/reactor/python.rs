@@ -69,6 +69,22 @@ impl PythonLoop {
         Ok((python, descriptor))
     }
 
+    /// The parts of a loop that is not ours, which runs on this thread.
+    pub(super) fn foreign(py: Python<'_>, event_loop: Bound<'_, PyAny>) -> PyResult<Self> {
+        let asyncio = py.import("asyncio")?;
+        Ok(Self {
+            attributes: PyDict::new(py).unbind(),
+            ready: py.None(),
+            look: py.None(),
+            set_running: asyncio.getattr("_set_running_loop")?.unbind(),
+            task_class: py.None(),
+            task_options: PyTuple::empty(py).unbind(),
+            is_eager: false,
+            capture: py.None(),
+            event_loop: event_loop.unbind(),
+        })
+    }
+
     pub(crate) fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
         self.event_loop.bind(py)
     }

@@ -72,8 +72,8 @@ impl Worker {
         &self,
         coroutine: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.event_loop(coroutine.py())
-            .call_method1("run_until_complete", (coroutine,))
+        let event_loop = self.event_loop(coroutine.py());
+        ffi::shielded(|| event_loop.call_method1("run_until_complete", (coroutine,)))
     }
 
     /// Runs the worker until `main` ends, and returns what it ends with.
@@ -99,7 +99,8 @@ impl Worker {
             }
         });
         loop {
-            let result = self.event_loop(py).call_method0(intern!(py, "run_forever"));
+            let event_loop = self.event_loop(py);
+            let result = ffi::shielded(|| event_loop.call_method0(intern!(py, "run_forever")));
             if let Err(error) = result {
                 let is_exit = error.is_instance_of::<PySystemExit>(py)
                     || error.is_instance_of::<PyKeyboardInterrupt>(py);

@@ -21,6 +21,7 @@ pub(crate) use self::body::SharedBody;
 pub(crate) use self::parts::{Client, Headers, Params};
 pub(crate) use self::reading::{Pieces, Reading};
 pub(crate) use self::url::Url;
+pub(crate) use self::waiter::Waiter;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -36,7 +37,6 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use self::reading::{Want, convert};
 use self::refused::Refused;
-use self::waiter::Waiter;
 use crate::dispatch;
 use crate::reactor;
 use crate::reply::Asked;

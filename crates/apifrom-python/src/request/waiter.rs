@@ -12,7 +12,7 @@ use crate::reactor::{self, Shared};
 use crate::stream::{Lanes, Resolve, detached};
 
 /// Something that waits.
-pub(super) enum Waiter {
+pub(crate) enum Waiter {
     /// An asyncio future on a loop of ours.
     Ours {
         future: Py<PyAny>,
@@ -31,7 +31,7 @@ pub(super) enum Waiter {
 
 impl Waiter {
     /// A future of the loop that runs, and what resolves it.
-    pub(super) fn future(py: Python<'_>) -> PyResult<(Bound<'_, PyAny>, Self)> {
+    pub(crate) fn future(py: Python<'_>) -> PyResult<(Bound<'_, PyAny>, Self)> {
         static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let event_loop = RUNNING.import(py, "asyncio", "get_running_loop")?.call0()?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
@@ -52,7 +52,7 @@ impl Waiter {
     }
 
     /// Has whoever waits look again. May be called on any thread, without the interpreter.
-    pub(super) fn call(self) {
+    pub(crate) fn call(self) {
         match self {
             Self::Ours {
                 future,

@@ -78,7 +78,8 @@ impl Building<'_> {
             methods: Vec::new(),
             stages: Box::default(),
             handler,
-            max_body_size: self.config.max_body_size,
+            // It reads no body, so none is too large for it.
+            max_body_size: u64::MAX,
             protections: Box::default(),
             public: None,
         });
@@ -92,6 +93,7 @@ impl Building<'_> {
         if let Some(endpoint) = self.endpoints.get_mut(index) {
             endpoint.stages = guarded.stages;
             endpoint.protections = guarded.protections;
+            endpoint.max_body_size = self.config.max_body_size;
         }
         index
     }
