@@ -133,19 +133,18 @@ impl Described {
         (self.name.clone(), self.route.clone(), self.methods.clone())
     }
 
+    /// What its requests have in common.
+    pub(crate) fn facts(&self, py: Python<'_>, depth: usize, root_path: &Arc<str>) -> Arc<Facts> {
+        Facts::new(py, captures(&self.route), root_path, depth)
+    }
+
     /// The handler that calls the function.
-    pub(crate) fn handler(
-        self,
-        py: Python<'_>,
-        depth: usize,
-        root_path: &Arc<str>,
-    ) -> PythonHandler {
+    pub(crate) fn handler(self, py: Python<'_>, depth: usize, facts: Arc<Facts>) -> PythonHandler {
         let route = if self.is_async {
             Route::coroutine(py, &self.name)
         } else {
             Route::function(py, &self.name, self.blocking)
         };
-        let facts = Facts::new(py, captures(&self.route), root_path, depth);
         PythonHandler {
             route: Arc::new(route),
             plan: Arc::new(Plan {

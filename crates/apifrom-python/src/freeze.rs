@@ -3,6 +3,7 @@
 //! Everything that is wrong is gathered: fields of the wrong kind, unknown options, and whatever the
 //! engine itself finds, so that one start shows all of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use apifrom::{
@@ -15,6 +16,8 @@ use pyo3::types::{PyDict, PyList};
 use crate::endpoint;
 use crate::fields::Fields;
 use crate::logging::PythonSink;
+use crate::middleware::{FactsByTemplate, PythonMiddleware};
+use crate::request::Facts;
 
 /// A frozen API and what it is served with.
 #[pyclass(frozen, name = "Engine")]
@@ -77,18 +80,31 @@ pub(crate) fn freeze(
     if let Some(server) = server {
         serving.read(server, &mut settings, &mut errors)?;
     }
-    read_middleware(middleware, &mut settings, &mut errors)?;
     let root_path: Arc<str> = Arc::from(settings.root_path.as_str());
     let depth = settings.max_json_depth;
     let mut specs = Vec::new();
+    let mut facts = HashMap::new();
     for described in endpoints.iter() {
         let described = described.cast_into::<PyDict>()?;
-        specs.push(spec(py, &described, depth, &root_path, &mut errors)?);
+        let described = endpoint::Described::read(&described, &mut errors)?;
+        if let Some(described) = described {
+            let shared = described.facts(py, depth, &root_path);
+            facts.insert(described.place().1, Arc::clone(&shared));
+            specs.push(spec(py, described, depth, shared));
+        }
     }
-    let built = Api::with_config(settings)
+    let places = Places {
+        facts: Arc::new(facts),
+        unrouted: Facts::new(py, [], &root_path, depth),
+    };
+    let own = read_middleware(middleware, &places, &mut settings, &mut errors)?;
+    let mut api = Api::with_config(settings)
         .log_to(Arc::new(PythonSink::new(py)?))
-        .endpoints(specs.into_iter().flatten())
-        .build();
+        .endpoints(specs);
+    for middleware in own {
+        api = api.add_middleware(middleware);
+    }
+    let built = api.build();
     let engine = match built {
         Ok(engine) => Some(engine),
         Err(found) => {
@@ -257,11 +273,20 @@ fn read_tls(fields: &mut Fields<'_, '_>) -> Option<TlsConfig> {
     }
 }
 
+/// What own middleware is told of the endpoints.
+struct Places {
+    facts: FactsByTemplate,
+    unrouted: Arc<Facts>,
+}
+
 fn read_middleware(
     declared: &Bound<'_, PyList>,
+    places: &Places,
     settings: &mut ApiConfig,
     errors: &mut ConfigErrors,
-) -> PyResult<()> {
+) -> PyResult<Vec<PythonMiddleware>> {
+    let py = declared.py();
+    let mut own = Vec::new();
     let mut handled_errors = false;
     for (index, middleware) in declared.iter().enumerate() {
         let path = format!("middleware[{index}]");
@@ -277,16 +302,21 @@ fn read_middleware(
                 let options = middleware.getattr("options")?.cast_into::<PyDict>()?;
                 settings.error_handling = read_error_handling(&options, errors)?;
             }
-            _ => errors.note(
-                &path,
-                format!(
-                    "{} is no middleware: expected one of apifrom.middleware",
-                    middleware.get_type().name()?
+            _ => match PythonMiddleware::read(&middleware, &places.facts, &places.unrouted) {
+                Ok(Some(found)) => own.push(found),
+                Ok(None) => errors.note(
+                    &path,
+                    format!(
+                        "{} is no middleware: expected one of apifrom.middleware, or an object \
+                         with any of before, around and after",
+                        middleware.get_type().name()?
+                    ),
                 ),
-            ),
+                Err(error) => errors.note(&path, error.value(py).to_string()),
+            },
         }
     }
-    Ok(())
+    Ok(own)
 }
 
 fn read_error_handling(
@@ -304,20 +334,16 @@ fn read_error_handling(
 
 fn spec(
     py: Python<'_>,
-    described: &Bound<'_, PyDict>,
+    described: endpoint::Described,
     depth: usize,
-    root_path: &Arc<str>,
-    errors: &mut ConfigErrors,
-) -> PyResult<Option<EndpointSpec>> {
-    let Some(described) = endpoint::Described::read(described, errors)? else {
-        return Ok(None);
-    };
+    facts: Arc<Facts>,
+) -> EndpointSpec {
     let max_body_size = described.max_body_size;
     let (name, route, methods) = described.place();
-    let handler: Arc<dyn Handler> = Arc::new(described.handler(py, depth, root_path));
+    let handler: Arc<dyn Handler> = Arc::new(described.handler(py, depth, facts));
     let spec = EndpointSpec::new(name, route, methods, move |_binding| Some(handler));
-    Ok(Some(match max_body_size {
+    match max_body_size {
         Some(bytes) => spec.max_body_size(bytes),
         None => spec,
-    }))
+    }
 }

@@ -22,6 +22,7 @@ mod freeze;
 mod handler;
 mod json;
 mod logging;
+mod middleware;
 mod reactor;
 mod reply;
 mod request;

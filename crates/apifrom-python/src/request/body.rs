@@ -80,6 +80,18 @@ impl SharedBody {
         Self(Kind::Full(bytes))
     }
 
+    /// A body that is not to be had here: the handler has read it, or nobody has.
+    pub(crate) fn passed_on() -> Self {
+        Self(Kind::Wire(Arc::new(Wire {
+            state: Mutex::new(State {
+                step: Step::Over(Err(Refused::passed_on())),
+                waiters: Vec::new(),
+                was_streamed: false,
+            }),
+            runtime: None,
+        })))
+    }
+
     /// The body to hand on with the request, as far as it was not read.
     pub(super) fn give_back(&self) -> PyResult<Body> {
         let wire = match &self.0 {

@@ -26,7 +26,7 @@ pub(crate) use self::waiter::Waiter;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use apifrom::extract::cookie::{CookieLimits, Cookies, Found};
-use apifrom::{Captures, Head, RequestId, Scheme};
+use apifrom::{Captures, Head, Notes, Original, RequestId, Scheme};
 use bytes::Bytes;
 use http::header::COOKIE;
 use pyo3::exceptions::PyRuntimeError;
@@ -98,6 +98,16 @@ struct Copied {
 }
 
 impl Copied {
+    fn answered(original: &Original, notes: &Notes) -> Self {
+        Self {
+            head: original.head.clone(),
+            captures: original.captures.clone(),
+            client: original.client,
+            scheme: notes.scheme,
+            request_id: notes.request_id,
+        }
+    }
+
     fn of(request: &apifrom::Request) -> Self {
         let context = request.context();
         Self {
@@ -126,6 +136,7 @@ pub(crate) fn new<'py>(
     is_async: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let seen = request.context_mut().state.remove::<Seen>();
+    let original = request.context().notes.original.clone();
     let held = Held {
         source: Source::Whole(request),
         body,
@@ -148,6 +159,14 @@ pub(crate) fn new<'py>(
         held: Mutex::new(held),
         bag,
     };
+    let made = make(py, base, is_async)?;
+    if let Some(original) = original {
+        original.attach(Arc::new(made.cast::<BaseRequest>()?.clone().unbind()));
+    }
+    Ok(made)
+}
+
+fn make(py: Python<'_>, base: BaseRequest, is_async: bool) -> PyResult<Bound<'_, PyAny>> {
     Ok(if is_async {
         let made = PyClassInitializer::from(base).add_subclass(Request);
         Bound::new(py, made)?.into_any()
@@ -157,12 +176,78 @@ pub(crate) fn new<'py>(
     })
 }
 
+/// A request as it is shown beside its answer.
+pub(crate) struct Answered {
+    original: Arc<Original>,
+    copied: Option<Box<Copied>>,
+    asked: Option<Asked>,
+    request_id: RequestId,
+    facts: Arc<Facts>,
+}
+
+impl Answered {
+    pub(crate) fn new(original: &Arc<Original>, notes: &Notes, facts: Arc<Facts>) -> Self {
+        let head = &original.head;
+        let (method, headers) = (head.method.clone(), head.headers.clone());
+        Self {
+            copied: Some(Box::new(Copied::answered(original, notes))),
+            asked: Some(Asked::new(method, headers, notes.request_id)),
+            request_id: notes.request_id,
+            original: Arc::clone(original),
+            facts,
+        }
+    }
+
+    /// Its Python object: the one that the handler had, where that is of the right kind, and in any
+    /// case with the same `state`.
+    ///
+    /// # Errors
+    /// Python's own; `RuntimeError` when it was shown already.
+    pub(crate) fn show<'py>(
+        &mut self,
+        py: Python<'py>,
+        is_async: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let bag = OnceLock::new();
+        if let Some(seen) = self.original.attached::<Py<BaseRequest>>() {
+            let object = seen.bind(py);
+            if object.as_any().is_instance_of::<Request>() == is_async {
+                return Ok(object.clone().into_any());
+            }
+            // It was made here, so nobody can have set it.
+            let _ = bag.set(object.get().bag(py)?.clone_ref(py));
+        }
+        let copied = self
+            .copied
+            .take()
+            .ok_or_else(|| PyRuntimeError::new_err("the request was shown already"))?;
+        let base = BaseRequest {
+            held: Mutex::new(Held {
+                source: Source::Copied(copied),
+                body: SharedBody::passed_on(),
+                facts: Arc::clone(&self.facts),
+            }),
+            bag,
+        };
+        let made = make(py, base, is_async)?;
+        self.original
+            .attach(Arc::new(made.cast::<BaseRequest>()?.clone().unbind()));
+        Ok(made)
+    }
+
+    /// What its answer may need to know of it.
+    pub(crate) fn asked(mut self) -> Asked {
+        self.asked.take().unwrap_or_else(|| {
+            Asked::new(http::Method::GET, http::HeaderMap::new(), self.request_id)
+        })
+    }
+}
+
 /// Takes the engine's request out of its Python object, to pass it on.
 ///
 /// # Errors
 /// `TypeError` for another object, `RuntimeError` when it was passed on already, or its body is
 /// being read or was streamed.
-#[expect(dead_code, reason = "for own middleware in Python, which is to come")]
 pub(crate) fn take(object: &Bound<'_, PyAny>) -> PyResult<apifrom::Request> {
     let object = object.cast::<BaseRequest>()?;
     let mut held = object.get().lock();

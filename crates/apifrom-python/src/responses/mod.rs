@@ -89,7 +89,6 @@ impl Response {
 
     /// The Python object of an answer that passes through own middleware; answering with it gives
     /// the same answer again, its body unread.
-    #[expect(dead_code, reason = "for own middleware in Python, which is to come")]
     pub(crate) fn passing(response: apifrom::Response) -> Self {
         let (parts, body) = response.into_parts();
         Self::new(State {
