@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use crate::dispatch::{self, Route, Work};
+use crate::reactor::ffi;
 use crate::reply::{self, Answer, Asked, ReturnPlan};
 use crate::request::{self, Facts, SharedBody};
 use crate::validation::{self, Validator};
@@ -287,16 +288,18 @@ impl Work for Invocation {
         let function = self.plan.function.bind(py);
         let positional = arguments.len() - self.plan.keywords.len().min(arguments.len());
         let value = match (arguments.as_slice(), positional) {
-            ([], _) => function.call0(),
-            ([only], 1) => function.call1((only,)),
-            (all, _) if positional == all.len() => function.call1(PyTuple::new(py, all)?),
+            ([], _) => ffi::call(function, []),
+            ([only], 1) => ffi::call(function, [only]),
+            (all, _) if positional == all.len() => {
+                ffi::call_with(function, &PyTuple::new(py, all)?, None)
+            }
             (all, _) => {
                 let (by_place, by_name) = all.split_at(positional);
                 let keywords = PyDict::new(py);
                 for (name, value) in self.plan.keywords.iter().zip(by_name) {
                     keywords.set_item(PyString::intern(py, name), value)?;
                 }
-                function.call(PyTuple::new(py, by_place)?, Some(&keywords))
+                ffi::call_with(function, &PyTuple::new(py, by_place)?, Some(&keywords))
             }
         };
         value.map(Bound::unbind)

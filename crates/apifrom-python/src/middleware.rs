@@ -20,7 +20,7 @@ use pyo3::types::PyTuple;
 
 use crate::awaitable::{Awaitable, Made};
 use crate::dispatch::{self, Route, Work};
-use crate::reactor;
+use crate::reactor::{self, ffi};
 use crate::reply::{self, Answer, ReturnPlan};
 use crate::request::{self, Facts, SharedBody};
 use crate::responses::Response;
@@ -239,7 +239,7 @@ impl Work for Before {
         };
         let shown = request::new(py, request, body, &self.facts, before.is_async)?;
         self.shown = Some(shown.clone().unbind());
-        before.function.call1(py, (shown,))
+        ffi::call(before.function.bind(py), [&shown]).map(Bound::unbind)
     }
 
     fn finish(self, py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> Asked {
@@ -283,7 +283,7 @@ impl Work for Surround {
                 next: Mutex::new(Some(next)),
             },
         )?;
-        around.function.call1(py, (shown, next))
+        ffi::call(around.function.bind(py), [&shown, next.as_any()]).map(Bound::unbind)
     }
 
     fn finish(self, py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> Answer {
@@ -314,7 +314,7 @@ impl Work for Watch {
         let shown = self.shown.show(py, after.is_async)?;
         let object = Py::new(py, Response::passing(response))?;
         self.object = Some(object.clone_ref(py));
-        after.function.call1(py, (shown, object))
+        ffi::call(after.function.bind(py), [&shown, object.bind(py).as_any()]).map(Bound::unbind)
     }
 
     fn finish(self, py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> Answer {

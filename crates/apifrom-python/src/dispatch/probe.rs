@@ -14,7 +14,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::AbortHandle;
 
 use super::{Mode, Pool, Refusal, Route, Work, call, call_on};
-use crate::reactor::{Background, Worker, now};
+use crate::reactor::{Background, Worker, ffi, now};
 
 /// A function and the route that its calls take.
 #[pyclass(name = "_Route", module = "apifrom._apifrom", frozen)]
@@ -77,7 +77,8 @@ impl Work for Plain {
     type Answer = PyResult<Py<PyAny>>;
 
     fn call(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.function.call1(py, self.arguments.bind(py))
+        let arguments = self.arguments.bind(py);
+        ffi::call_with(self.function.bind(py), arguments, None).map(Bound::unbind)
     }
 
     fn finish(self, _py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> Self::Answer {

@@ -59,7 +59,7 @@ fn eager_task<'py>(
     if python.is_eager() {
         let eager = PyBool::new(py, true);
         let arguments = [coroutine, event_loop, name, &eager];
-        return ffi::shielded(|| ffi::call_named(class, arguments, options));
+        return ffi::call_named(class, arguments, options);
     }
     let attributes = python.loop_attributes(py);
     attributes.set_item(intern!(py, "call_soon"), python.capture(py))?;
@@ -70,7 +70,7 @@ fn eager_task<'py>(
     if let Some((step, context)) = step {
         // What the step raised is the task's result; it is only `SystemExit` and
         // `KeyboardInterrupt` that are raised here as well.
-        let _ = ffi::run_in(context.bind(py), || ffi::shielded(|| step.call0(py)));
+        let _ = ffi::run_in(context.bind(py), || ffi::call(step.bind(py), []));
     }
     Ok(task)
 }

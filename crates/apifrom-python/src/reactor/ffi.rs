@@ -12,7 +12,7 @@ use std::{io, mem, thread};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -130,14 +130,70 @@ pub(crate) fn raise_in(ident: c_ulong, exception: &Bound<'_, PyAny>) {
     unsafe { ffi::PyThreadState_SetAsyncExc(ident.cast_signed(), exception.as_ptr()) };
 }
 
+/// The two ways into Python code, declared as what they are: a thread that Python takes down comes back
+/// through them by unwinding. Declared as plain C, the compiler would leave out what has to happen
+/// then.
+mod unwinding {
+    use pyo3::ffi::PyObject;
+
+    unsafe extern "C-unwind" {
+        #[link_name = "PyObject_Vectorcall"]
+        pub(super) fn vectorcall(
+            callable: *mut PyObject,
+            arguments: *const *mut PyObject,
+            positional: usize,
+            names: *mut PyObject,
+        ) -> *mut PyObject;
+
+        #[link_name = "PyObject_Call"]
+        pub(super) fn call(
+            callable: *mut PyObject,
+            arguments: *mut PyObject,
+            keywords: *mut PyObject,
+        ) -> *mut PyObject;
+    }
+}
+
+/// Calls `callable` with `arguments`, [`shielded`].
+pub(crate) fn call<'py, const N: usize>(
+    callable: &Bound<'py, PyAny>,
+    arguments: [&Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyAny>> {
+    vectorcall(callable, arguments, None)
+}
+
+/// Calls `callable` with `arguments` and `keywords`, [`shielded`].
+pub(crate) fn call_with<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let keywords = keywords.map_or(std::ptr::null_mut(), Bound::as_ptr);
+    // SAFETY: the pointers are borrowed from arguments of this function, which outlive the call; null
+    // stands for no keywords. The result is owned, or null with an exception set.
+    unsafe {
+        let result = shielded(|| unwinding::call(callable.as_ptr(), arguments.as_ptr(), keywords));
+        Bound::from_owned_ptr_or_err(callable.py(), result)
+    }
+}
+
 /// Calls `callable` with `arguments`, of which the last ones are named by `names`, without building
-/// a tuple or a dict.
+/// a tuple or a dict; [`shielded`].
 pub(crate) fn call_named<'py, const N: usize>(
     callable: &Bound<'py, PyAny>,
     arguments: [&Bound<'py, PyAny>; N],
     names: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let positional = N.saturating_sub(names.len());
+    vectorcall(callable, arguments, Some(names))
+}
+
+fn vectorcall<'py, const N: usize>(
+    callable: &Bound<'py, PyAny>,
+    arguments: [&Bound<'py, PyAny>; N],
+    names: Option<&Bound<'py, PyTuple>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let positional = N.saturating_sub(names.map_or(0, PyTupleMethods::len));
+    let names = names.map_or(std::ptr::null_mut(), Bound::as_ptr);
     let pointers = arguments.map(Bound::as_ptr);
     // SAFETY: the pointers are borrowed from `arguments`, which live until the call is over;
     // `positional` and the tuple of names together count exactly the `N` of them. Without
@@ -145,12 +201,7 @@ pub(crate) fn call_named<'py, const N: usize>(
     // null with an exception set.
     unsafe {
         let result = shielded(|| {
-            ffi::PyObject_Vectorcall(
-                callable.as_ptr(),
-                pointers.as_ptr(),
-                positional,
-                names.as_ptr(),
-            )
+            unwinding::vectorcall(callable.as_ptr(), pointers.as_ptr(), positional, names)
         });
         Bound::from_owned_ptr_or_err(callable.py(), result)
     }

@@ -73,7 +73,7 @@ impl Worker {
         coroutine: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let event_loop = self.event_loop(coroutine.py());
-        ffi::shielded(|| event_loop.call_method1("run_until_complete", (coroutine,)))
+        ffi::call(&event_loop.getattr("run_until_complete")?, [coroutine])
     }
 
     /// Runs the worker until `main` ends, and returns what it ends with.
@@ -100,7 +100,7 @@ impl Worker {
         });
         loop {
             let event_loop = self.event_loop(py);
-            let result = ffi::shielded(|| event_loop.call_method0(intern!(py, "run_forever")));
+            let result = ffi::call(&event_loop.getattr(intern!(py, "run_forever"))?, []);
             if let Err(error) = result {
                 let is_exit = error.is_instance_of::<PySystemExit>(py)
                     || error.is_instance_of::<PyKeyboardInterrupt>(py);

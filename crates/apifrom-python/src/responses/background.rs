@@ -21,7 +21,7 @@ use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit, intern};
 
 use crate::dispatch::{Route, Work};
-use crate::reactor::{self, Shared};
+use crate::reactor::{self, Shared, ffi};
 use crate::reply::log_failure;
 use crate::stream::{Lanes, detached};
 
@@ -231,8 +231,8 @@ impl Work for Job {
     fn call(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let task = self.task.get();
         let keywords = task.keywords.as_ref().map(|keywords| keywords.bind(py));
-        task.function
-            .call(py, task.arguments.clone_ref(py), keywords)
+        let arguments = task.arguments.bind(py);
+        ffi::call_with(task.function.bind(py), arguments, keywords).map(Bound::unbind)
     }
 
     fn finish(mut self, py: Python<'_>, outcome: PyResult<Py<PyAny>>) {
