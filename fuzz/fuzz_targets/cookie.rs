@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use apifrom::extract::cookie::{CookieLimits, Cookies, Found};
+use apifrom::cookie::{CookieLimits, Cookies, Found};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

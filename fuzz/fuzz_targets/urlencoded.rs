@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use apifrom::extract::urlencoded::{UrlencodedFaultKind, UrlencodedLimits, fields};
+use apifrom::urlencoded::{UrlencodedFaultKind, UrlencodedLimits, fields};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

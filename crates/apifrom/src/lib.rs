@@ -16,12 +16,14 @@ mod secret;
 mod service;
 mod stage;
 
+pub mod cookie;
 pub mod extract;
 pub mod json;
 pub mod middleware;
 pub mod security;
 pub mod server;
 pub mod testing;
+pub mod urlencoded;
 pub mod violation;
 
 pub use self::api::{Api, Install};

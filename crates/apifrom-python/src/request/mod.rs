@@ -25,7 +25,7 @@ pub(crate) use self::waiter::Waiter;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use apifrom::extract::cookie::{CookieLimits, Cookies, Found};
+use apifrom::cookie::{CookieLimits, Cookies, Found};
 use apifrom::{Captures, Head, Notes, Original, RequestId, Scheme};
 use bytes::Bytes;
 use http::header::COOKIE;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use apifrom::extract::urlencoded::{UrlencodedFault, UrlencodedLimits, fields};
+use apifrom::urlencoded::{UrlencodedFault, UrlencodedLimits, fields};
 use http::HeaderMap;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;

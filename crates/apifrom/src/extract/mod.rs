@@ -7,9 +7,6 @@ mod parameters;
 mod schema;
 
 pub mod convert;
-pub mod cookie;
-
-pub mod urlencoded;
 
 pub use self::argument::{
     Cookie, Form, FromParameters, FromRequest, Given, Header, Json, Path, Query, Reading, State,

@@ -13,10 +13,10 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use super::convert::{Constraints, Integer, Scalar, ScalarKind};
-use super::cookie::{CookieLimits, Cookies, Found};
-use super::urlencoded::{Field, UrlencodedLimits, fields};
+use crate::cookie::{CookieLimits, Cookies, Found};
 use crate::rejection::Rejection;
 use crate::request::Request;
+use crate::urlencoded::{Field, UrlencodedLimits, fields};
 use crate::violation::{LocItem, Location, Violation, Violations};
 
 /// Where a parameter's value comes from.

@@ -23,6 +23,8 @@ const GROUND_FLOOR: &[&str] = &[
     "stage",
     "clock",
     "json",
+    "cookie",
+    "urlencoded",
     "secret",
     "response",
 ];

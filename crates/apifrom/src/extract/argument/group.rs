@@ -18,8 +18,8 @@ use super::{Content, Declared, Faults, Held, Kind, Known, Place, Rest, Source};
 use crate::extract::convert::{Scalar, ScalarKind};
 use crate::extract::model::{Check, FromJson, Model};
 use crate::extract::schema::Found;
-use crate::extract::urlencoded::{Field, UrlencodedLimits, fields};
 use crate::request::Request;
+use crate::urlencoded::{Field, UrlencodedLimits, fields};
 use crate::violation::{LocItem, Location};
 
 /// The query parameters as the fields of one type.

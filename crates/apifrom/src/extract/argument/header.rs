@@ -9,7 +9,7 @@ use http::header::{COOKIE, HeaderName, HeaderValue};
 use super::parameter::{FromParameters, Given, Part, Reading, Texts};
 use super::via::BuiltIn;
 use super::{Faults, Kind, Place, loc};
-use crate::extract::cookie::{CookieLimits, Cookies, Found};
+use crate::cookie::{CookieLimits, Cookies, Found};
 use crate::rejection::Rejection;
 use crate::request::Request;
 use crate::violation::{Location, Violation};

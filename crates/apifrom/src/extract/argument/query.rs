@@ -4,9 +4,9 @@ use std::cell::Cell;
 
 use super::parameter::{FromParameters, Given, Part, Reading};
 use super::{Faults, Place};
-use crate::extract::urlencoded::{UrlencodedFault, UrlencodedLimits, fields};
 use crate::rejection::Rejection;
 use crate::request::Request;
+use crate::urlencoded::{UrlencodedFault, UrlencodedLimits, fields};
 use crate::violation::Location;
 
 /// The query string.

@@ -20,7 +20,7 @@
 //!
 //! # Examples
 //! ```
-//! # use apifrom::extract::urlencoded::{UrlencodedLimits, fields};
+//! # use apifrom::urlencoded::{UrlencodedLimits, fields};
 //! let limits = UrlencodedLimits::default();
 //! let read: Result<Vec<_>, _> = fields(b"q=tea+%26+milk&page=2", &limits).collect();
 //! let read = read?;
@@ -28,7 +28,7 @@
 //! assert_eq!(read[1], ("page".into(), "2".into()));
 //!
 //! assert!(fields(b"q=100%", &limits).any(|field| field.is_err()));
-//! # Ok::<(), apifrom::extract::urlencoded::UrlencodedFault>(())
+//! # Ok::<(), apifrom::urlencoded::UrlencodedFault>(())
 //! ```
 //!
 //! Standard: the [URL standard](https://url.spec.whatwg.org/#application/x-www-form-urlencoded),

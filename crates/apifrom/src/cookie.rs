@@ -21,13 +21,13 @@
 //!
 //! # Examples
 //! ```
-//! # use apifrom::extract::cookie::{CookieLimits, Cookies, Found};
+//! # use apifrom::cookie::{CookieLimits, Cookies, Found};
 //! let lines = [&b"theme=dark; sid=1"[..], b"sid=2"];
 //! let cookies = Cookies::parse(lines, &CookieLimits::default())?;
 //! assert_eq!(cookies.find("theme"), Found::One("dark"));
 //! assert_eq!(cookies.find("sid"), Found::Doubled);
 //! assert_eq!(cookies.find("SID"), Found::Absent);
-//! # Ok::<(), apifrom::extract::cookie::CookieFault>(())
+//! # Ok::<(), apifrom::cookie::CookieFault>(())
 //! ```
 //!
 //! Standard: [RFC 6265bis](https://datatracker.ietf.org/doc/draft-ietf-httpbis-rfc6265bis/).
