@@ -60,13 +60,6 @@ pub struct Identity {
 
 impl Identity {
     /// An identity without a name yet.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the methods of authentication, which are to come, make identities"
-        )
-    )]
     pub(in crate::security) fn new(method: Method) -> Self {
         Self {
             method,
@@ -80,69 +73,37 @@ impl Identity {
     }
 
     /// Adds the state name that the program chose.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the methods of authentication, which are to come, make identities"
-        )
-    )]
     pub(in crate::security) fn named(mut self, name: Option<&Arc<str>>) -> Self {
         self.name = name.map(Arc::clone);
         self
     }
 
     /// Adds who it is: a subject, a user's name, or the public id of a key.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the methods of authentication, which are to come, make identities"
-        )
-    )]
     pub(in crate::security) fn subject_is(mut self, subject: impl Into<Arc<str>>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
     /// Adds what it may do.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the methods of authentication, which are to come, make identities"
-        )
-    )]
     pub(in crate::security) fn holding(mut self, scopes: Scopes) -> Self {
         self.scopes = scopes;
         self
     }
 
     /// Adds the claims, as a JSON object.
-    #[expect(
-        dead_code,
-        reason = "the methods of authentication, which are to come, make identities"
-    )]
+    #[expect(dead_code, reason = "for tokens, which are to come")]
     pub(in crate::security) fn claiming(mut self, claims: Bytes) -> Self {
         self.claims = Some(claims);
         self
     }
 
     /// Adds the credential itself.
-    #[expect(
-        dead_code,
-        reason = "the methods of authentication, which are to come, make identities"
-    )]
     pub(in crate::security) fn proved_by(mut self, credential: Bytes) -> Self {
         self.credential = Some(credential);
         self
     }
 
     /// Notes whether a browser attaches the credential by itself.
-    #[expect(
-        dead_code,
-        reason = "the methods of authentication, which are to come, make identities"
-    )]
     pub(in crate::security) fn ambient(mut self, ambient: bool) -> Self {
         self.ambient = ambient;
         self

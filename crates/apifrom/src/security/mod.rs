@@ -1,17 +1,20 @@
 //! Who may call: how a caller proves an identity, and what that identity may do.
 //!
-//! The files below fall in two. The floor (`authenticator`, `challenge`, `identity`, `protection`,
-//! `scope`) is what every method stands on; each other file is one method, or one stage, and knows
+//! The files below fall in two. The floor (`authenticator`, `challenge`, `credential`, `identity`,
+//! `protection`, `scope`) is what every method stands on; each other file is one method, or one stage, and knows
 //! no other.
 
+mod api_key;
 mod authentication;
 mod authenticator;
 mod authorization;
 mod challenge;
+mod credential;
 mod identity;
 mod protection;
 mod scope;
 
+pub use self::api_key::ApiKeyRequired;
 pub(crate) use self::authentication::Authentication;
 pub use self::authenticator::{Attempt, Authenticator, Failure, FailureKind};
 pub(crate) use self::authorization::Authorization;

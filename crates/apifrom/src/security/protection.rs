@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::authenticator::Authenticator;
+use super::scope::Scope;
 use crate::clock::Clock;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::logging::Sink;
@@ -98,6 +99,38 @@ impl Compiling<'_> {
         } else if !self.compiler.warnings.contains(&warning) {
             self.compiler.warnings.push(warning);
         }
+    }
+
+    /// How many errors there are so far, so that a method can tell whether it noted one.
+    pub fn errors(&self) -> usize {
+        self.errors.iter().count()
+    }
+
+    /// The scopes that a declaration requires; what is none is noted.
+    pub fn scopes(&mut self, scopes: &[String]) -> Vec<Scope> {
+        let mut parsed = Vec::new();
+        for (index, scope) in scopes.iter().enumerate() {
+            match Scope::parse(scope) {
+                Ok(scope) => parsed.push(scope),
+                Err(why) => self.error(&format!("scopes[{index}]"), why.to_string()),
+            }
+        }
+        parsed
+    }
+
+    /// The name under which a handler finds what a declaration proves; what is no name of an
+    /// attribute is noted.
+    pub fn state_name(&mut self, name: Option<&str>) -> Option<Arc<str>> {
+        let name = name?;
+        let mut bytes = name.bytes();
+        let is_name = bytes
+            .next()
+            .is_some_and(|first| first.is_ascii_alphabetic())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !is_name {
+            self.error("name", "expected letters, digits and _, a letter first");
+        }
+        Some(name.into())
     }
 
     /// The one value of type `T` of this engine, made at its first use.

@@ -46,6 +46,7 @@ const FOLDERS_OF_STAGES: &[&str] = &["middleware", "security"];
 const SECURITY_FLOOR: &[&str] = &[
     "security/authenticator",
     "security/challenge",
+    "security/credential",
     "security/identity",
     "security/jose",
     "security/protection",

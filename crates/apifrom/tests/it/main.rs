@@ -9,8 +9,10 @@
     reason = "the tests' own helpers may fail by a panic and look at the clock, as tests do"
 )]
 
+mod api_key;
 mod limits;
 mod rust_face;
+mod secured;
 mod server;
 mod shutdown;
 mod support;
