@@ -1,8 +1,8 @@
 //! Who may call: how a caller proves an identity, and what that identity may do.
 //!
 //! The files below fall in two. The floor (`authenticator`, `challenge`, `credential`, `identity`,
-//! `protection`, `scope`) is what every method stands on; each other file is one method, or one stage, and knows
-//! no other.
+//! `jose`, `protection`, `scope`) is what every method stands on; each other file is one method, or
+//! one stage, and knows no other.
 
 mod api_key;
 mod authentication;
@@ -13,6 +13,8 @@ mod credential;
 mod identity;
 mod protection;
 mod scope;
+
+pub mod jose;
 
 pub use self::api_key::ApiKeyRequired;
 pub(crate) use self::authentication::Authentication;
