@@ -67,7 +67,7 @@ def test_every_mistake_is_reported_at_once_with_its_field():
         trusted_proxies=["nowhere"],
         forwarded_header="via",
         max_body_size="big",
-        default="deny",
+        default="closed",
     )
 
     @app.get("no-slash")

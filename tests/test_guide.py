@@ -114,3 +114,18 @@ def test_the_https_block_serves_its_certificate(tmp_path):
         process.stderr.read()
         process.stderr.close()
     assert process.wait(10) == 0
+
+
+def test_the_api_key_block_lets_its_keys_in_and_nobody_else():
+    module = load(block("API Key Authentication", "Basic Authentication"), "guide_03")
+    with TestClient(module.app) as client:
+        path = "/api-key-protected"
+        for key in ("api-key-1", "api-key-2"):
+            answer = client.get(path, headers={"X-API-Key": key})
+            assert answer.json() == {"message": f"Hello, API key {key}!"}
+        for headers in ({}, {"X-API-Key": "api-key-3"}, {"Authorization": "Bearer api-key-1"}):
+            refused = client.get(path, headers=headers)
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"].startswith("ApiKey realm=")
+            assert "api-key-3" not in refused.text
+        assert client.get(f"{path}?X-API-Key=api-key-1").status_code == 401

@@ -20,6 +20,8 @@ from apifrom.exceptions import ConfigurationError, HTTPException
 from apifrom.parameters import Body, Cookie, Depends, Form, Header, Query
 from apifrom.requests import Request, SyncRequest
 from apifrom.responses import Response
+from apifrom.routing import Router
+from apifrom.security import Secret, public, secret
 
 __all__ = [
     "API",
@@ -33,6 +35,10 @@ __all__ = [
     "Query",
     "Request",
     "Response",
+    "Router",
+    "Secret",
     "SyncRequest",
     "api",
+    "public",
+    "secret",
 ]

@@ -38,6 +38,7 @@ __all__ = [
     "RedirectResponse",
     "Request",
     "Response",
+    "Secret",
     "StartError",
     "StreamingResponse",
     "SyncRequest",
@@ -49,6 +50,7 @@ __all__ = [
     "_run_worker",
     "flush_logs",
     "freeze",
+    "secret",
     "serve",
     "static_file",
 ]
@@ -584,6 +586,32 @@ class BackgroundTasks:
         """
 
     def __len__(self) -> int: ...
+
+# Secrets.
+
+@final
+class Secret:
+    """A text that prints as `***`. Two are compared in constant time.
+
+    It must be `expose`d to be read, which is easy to find in a program.
+    """
+
+    def __new__(cls, value: str) -> Self: ...
+    def expose(self) -> str:
+        """The text itself. It must reach no log."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+def secret(name: str) -> Secret:
+    """Fetches a secret by its name.
+
+    It is looked for in the environment variable `name`, in the file that `{name}_FILE` points to,
+    and in the file `name` of the directory `APIFROM_SECRETS_DIR`, which is `/run/secrets` by
+    default.
+
+    Raises:
+        ConfigurationError: None of them has it, two disagree, or one cannot be read.
+    """
 
 # The API, frozen and served.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from apifrom import _depends
+from apifrom import _depends, _registry
 from apifrom._registry import Declaration
 from apifrom._signature import Parameter, Problem
 from apifrom.parameters import MISSING
@@ -23,6 +23,7 @@ def describe(declaration: Declaration) -> tuple[dict[str, Any] | None, list[tupl
     function: object = declaration.function
     if not callable(function):
         return None, [(path, "expected a function below @api")]
+    protections, public = _registry.said_of(function)
     try:
         call, parameters, returns = _depends.flatten(function, _captures(declaration.route))
         endpoint = {
@@ -34,6 +35,10 @@ def describe(declaration: Declaration) -> tuple[dict[str, Any] | None, list[tupl
             "sees_async": inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call),
             "parameters": [_parameter(parameter) for parameter in parameters],
             "returns": returns,
+            "protections": protections,
+            "public": public,
+            "inherited": list(declaration.inherited),
+            "scopes": list(declaration.scopes),
             **declaration.options,
         }
     except Problem as problem:

@@ -1,20 +1,25 @@
-"""Which API a module-level `@api` belongs to.
+"""What decorators declare before the API that it belongs to is known.
 
-There is no hidden API: a declaration waits here until an API of its own module is frozen, or,
-where that module has none, the only API of the process.
+1. There is no hidden API: a declaration waits here until an API of its own module is frozen, or,
+   where that module has none, the only API of the process.
+2. A protection belongs to a function, wherever it stands among the function's decorators. It
+   reaches every endpoint whose function is that one, or wraps it as `inspect.unwrap` knows.
+3. A protection that reaches no endpoint, in a module whose endpoints an API serves, is an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apifrom.api import API
+    from apifrom.security import Protection
 
-__all__ = ["Declaration", "apis", "claim", "declared"]
+__all__ = ["Declaration", "apis", "claim", "declared", "mark_public", "protect", "unreached"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Declaration:
         methods: The HTTP methods.
         options: What else was said, by name.
         module: The globals of the module in which it stands.
+        inherited: What the routers around it require, the outermost first.
+        scopes: The scopes that those routers require.
     """
 
     function: Callable[..., Any]
@@ -34,13 +41,22 @@ class Declaration:
     methods: tuple[str, ...]
     options: dict[str, Any]
     module: dict[str, Any]
+    inherited: tuple[Protection, ...] = ()
+    scopes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What errors and logs call it."""
-        function = self.function
-        module = getattr(function, "__module__", None) or self.module.get("__name__", "?")
-        return f"{module}.{getattr(function, '__qualname__', repr(function))}"
+        return _name(self.function, self.module)
+
+
+@dataclass(slots=True)
+class _Said:
+    """What was declared of one function about who may call it."""
+
+    module: dict[str, Any]
+    protections: list[Protection]
+    public: str | None = None
 
 
 declared: list[Declaration] = []
@@ -48,6 +64,62 @@ declared: list[Declaration] = []
 
 apis: weakref.WeakSet[API] = weakref.WeakSet()
 """Every API that still exists."""
+
+_said: weakref.WeakKeyDictionary[Any, _Said] = weakref.WeakKeyDictionary()
+"""By the function, as long as it exists."""
+
+_endpoints: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The functions that are endpoints of some API, and what they wrap."""
+
+
+def is_endpoint(function: Any) -> None:
+    """Keeps that `function` is an endpoint."""
+    if not callable(function):
+        return  # An error when the API starts.
+    for each in _unwrapped(function):
+        with contextlib.suppress(TypeError):
+            _endpoints.add(each)
+
+
+def protect(function: Any, protection: Protection, module: dict[str, Any]) -> None:
+    """Keeps that `function` may be called by whoever meets `protection`."""
+    # What is applied last stands first in the source.
+    _of(function, module).protections.insert(0, protection)
+
+
+def mark_public(function: Any, reason: str, module: dict[str, Any]) -> None:
+    """Keeps that everybody may call `function`, and why."""
+    _of(function, module).public = reason
+
+
+def said_of(function: Any) -> tuple[list[Protection], str | None]:
+    """The protections of a function and of what it wraps, and why it is public."""
+    protections: list[Protection] = []
+    public = None
+    for each in _unwrapped(function):
+        said = _said_of(each)
+        if said is not None:
+            protections.extend(said.protections)
+            public = said.public if public is None else public
+    return protections, public
+
+
+def unreached(served: Iterable[Declaration]) -> list[tuple[str, str]]:
+    """Protections in the modules of `served` that no endpoint of any API has."""
+    modules = {id(declaration.module) for declaration in served}
+    return [
+        (
+            f"routes.{_name(function, said.module)}",
+            f"{what} stands on a function that is no endpoint; put @api above it, and "
+            "functools.wraps into decorators between the two",
+        )
+        for function, said in _said.items()
+        if id(said.module) in modules and function not in _endpoints
+        for what in [
+            *(protection.declared_as for protection in said.protections),
+            *(["public"] if said.public is not None else []),
+        ]
+    ]
 
 
 def claim(api: API) -> tuple[list[Declaration], list[tuple[str, str]]]:
@@ -71,3 +143,31 @@ def claim(api: API) -> tuple[list[Declaration], list[tuple[str, str]]]:
             )
         )
     return mine, errors
+
+
+def _of(function: Any, module: dict[str, Any]) -> _Said:
+    said = _said_of(function)
+    if said is None:
+        said = _said[function] = _Said(module, [])
+    return said
+
+
+def _said_of(function: Any) -> _Said | None:
+    try:
+        return _said.get(function)
+    except TypeError:
+        # What has no hash, or cannot be referred to weakly, was never protected.
+        return None
+
+
+def _unwrapped(function: Any) -> Iterator[Any]:
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        seen.add(id(function))
+        yield function
+        function = getattr(function, "__wrapped__", None)
+
+
+def _name(function: Any, module: dict[str, Any]) -> str:
+    owner = getattr(function, "__module__", None) or module.get("__name__", "?")
+    return f"{owner}.{getattr(function, '__qualname__', repr(function))}"

@@ -11,35 +11,14 @@ from apifrom import _apifrom, _registry
 from apifrom._asgi import Application, Receive, Scope, Send
 from apifrom._endpoint import describe
 from apifrom._lifespan import Lifespan
-from apifrom._registry import Declaration
 from apifrom.exceptions import ConfigurationError
+from apifrom.routing import Endpoints, decorator, given_methods
+from apifrom.security import Protection, protections
 
 __all__ = ["API", "api"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Hook = Callable[[], Any] | Callable[[], Awaitable[Any]]
-
-
-def _decorator(
-    keep: Callable[[Declaration], None],
-    module: dict[str, Any],
-    route: str,
-    methods: Sequence[str],
-    options: dict[str, Any],
-) -> Callable[[_F], _F]:
-    def declare(function: _F) -> _F:
-        keep(Declaration(function, route, tuple(methods), options, module))
-        return function
-
-    return declare
-
-
-def _methods(method: str | None, methods: Iterable[str] | None) -> tuple[str, ...]:
-    if method is not None and methods is not None:
-        raise TypeError("give either method= or methods=, not both")
-    if methods is not None:
-        return (methods,) if isinstance(methods, str) else tuple(methods)
-    return ("GET",) if method is None else (method,)
 
 
 def api(
@@ -70,10 +49,10 @@ def api(
     module = sys._getframe(1).f_globals
     options = {"max_body_size": max_body_size, "blocking": blocking}
     keep = _registry.declared.append
-    return _decorator(keep, module, route, _methods(method, methods), options)
+    return decorator(keep, module, route, given_methods(method, methods), options)
 
 
-class API:
+class API(Endpoints):
     """An API: its endpoints, its middleware and what holds for all of them."""
 
     def __init__(
@@ -89,6 +68,8 @@ class API:
         max_json_depth: int = 64,
         root_path: str = "",
         default: str = "open",
+        auth: Protection | Sequence[Protection] | None = None,
+        scopes: Sequence[str] = (),
         strict: bool = False,
         development: bool = False,
         lifespan: Callable[[API], AbstractAsyncContextManager[Any]] | None = None,
@@ -112,13 +93,18 @@ class API:
             max_body_size: The most bytes a body may have.
             max_json_depth: How deep JSON may nest.
             root_path: A path that a proxy strips before requests arrive.
-            default: What an endpoint without protection is: `open`.
+            default: What an endpoint without protection is: `open`, or `deny`, which does not start
+                before each is protected or `@public(reason=…)`.
+            auth: Who may call any endpoint that is not public: `jwt_required(…)` and its like.
+                Several must all be met, beside what routers and endpoints require.
+            scopes: The scopes that whoever was authenticated must have.
             strict: Turns warnings about weak settings into start-up errors.
             development: Relaxes what gets in the way on a developer's machine.
             lifespan: An async context manager over the whole run, given this API.
             on_startup: Functions to call on each worker before its first request.
             on_shutdown: Functions to call on each worker after its last request.
         """
+        super().__init__()
         self.module = sys._getframe(1).f_globals
         self.title = title
         self._config: dict[str, Any] = {
@@ -132,10 +118,11 @@ class API:
             "max_json_depth": max_json_depth,
             "root_path": root_path,
             "default": default,
+            "auth": protections(auth, "auth"),
+            "scopes": scopes,
             "strict": strict,
             "development": development,
         }
-        self._declared: list[Declaration] = []
         self._middleware: list[object] = []
         self._lifespan = lifespan
         self._on_startup = list(on_startup)
@@ -151,40 +138,6 @@ class API:
 
     def __repr__(self) -> str:
         return f"API(title={self.title!r})"
-
-    def api(
-        self,
-        route: str,
-        method: str | None = None,
-        *,
-        methods: Iterable[str] | None = None,
-        max_body_size: int | None = None,
-        blocking: bool | None = None,
-    ) -> Callable[[_F], _F]:
-        """Makes a function an endpoint of this API; see `apifrom.api`."""
-        module = sys._getframe(1).f_globals
-        options = {"max_body_size": max_body_size, "blocking": blocking}
-        return _decorator(self._declare, module, route, _methods(method, methods), options)
-
-    def get(self, route: str, **options: Any) -> Callable[[_F], _F]:
-        """`api` with the method GET."""
-        return self.api(route, "GET", **options)
-
-    def post(self, route: str, **options: Any) -> Callable[[_F], _F]:
-        """`api` with the method POST."""
-        return self.api(route, "POST", **options)
-
-    def put(self, route: str, **options: Any) -> Callable[[_F], _F]:
-        """`api` with the method PUT."""
-        return self.api(route, "PUT", **options)
-
-    def patch(self, route: str, **options: Any) -> Callable[[_F], _F]:
-        """`api` with the method PATCH."""
-        return self.api(route, "PATCH", **options)
-
-    def delete(self, route: str, **options: Any) -> Callable[[_F], _F]:
-        """`api` with the method DELETE."""
-        return self.api(route, "DELETE", **options)
 
     def add_middleware(self, middleware: object, **options: Any) -> None:
         """Declares middleware; its place on a request's way is the engine's choice.
@@ -253,10 +206,6 @@ class API:
         """What runs at the start and at the end of one worker."""
         return Lifespan(self, self._lifespan, self._on_startup, self._on_shutdown)
 
-    def _declare(self, declaration: Declaration) -> None:
-        self._refuse_when_started("@app.api")
-        self._declared.append(declaration)
-
     def _refuse_when_started(self, what: str) -> None:
         if self._frozen is not None:
             raise RuntimeError(f"{what}: the API has started, so nothing can be added to it")
@@ -279,7 +228,9 @@ class API:
             return self._frozen
         claimed, errors = _registry.claim(self)
         endpoints = []
-        for declaration in [*claimed, *self._declared]:
+        served = [*claimed, *self.declarations()]
+        errors.extend(_registry.unreached(served))
+        for declaration in served:
             endpoint, found = describe(declaration)
             errors.extend(found)
             if endpoint is not None:

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use apifrom::ConfigErrors;
 use apifrom::extract::convert::ScalarKind;
 use apifrom::extract::{Parameter, Source};
+use apifrom::{ConfigErrors, Protection};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -14,6 +14,7 @@ use crate::fields::Fields;
 use crate::handler::{Argument, BodyNeed, Plan, PythonHandler};
 use crate::reply::ReturnPlan;
 use crate::request::Facts;
+use crate::security::Protections;
 use crate::validation::Validator;
 
 /// An endpoint as Python described it.
@@ -31,6 +32,17 @@ pub(crate) struct Described {
     keywords: Vec<String>,
     body: BodyNeed,
     returns: ReturnPlan,
+    guarded: Guarded,
+}
+
+/// Who may call an endpoint, as it was declared.
+#[derive(Default)]
+pub(crate) struct Guarded {
+    pub(crate) protections: Vec<Protection>,
+    /// What the routers around it ask for, the outermost first.
+    pub(crate) inherited: Vec<Protection>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) public: Option<String>,
 }
 
 impl Described {
@@ -40,6 +52,7 @@ impl Described {
     /// Python's own.
     pub(crate) fn read(
         given: &Bound<'_, PyDict>,
+        protections: &mut Protections,
         errors: &mut ConfigErrors,
     ) -> PyResult<Option<Self>> {
         let py = given.py();
@@ -84,7 +97,21 @@ impl Described {
         let function = fields.take("call").map_or_else(|| py.None(), Bound::unbind);
         let annotation = fields.take("returns");
         let listed = fields.take("parameters");
+        let mut guarded = Guarded {
+            public: fields.optional_text("public"),
+            ..Guarded::default()
+        };
+        fields.texts("scopes", &mut guarded.scopes);
+        let own = fields.take("protections");
+        let inherited = fields.take("inherited");
         fields.finish(|_| None);
+        let path = format!("routes.{name}");
+        if let Some(own) = own {
+            guarded.protections = protections.read(&own, &path, errors)?;
+        }
+        if let Some(inherited) = inherited {
+            guarded.inherited = protections.read(&inherited, &path, errors)?;
+        }
         if errors.iter().count() > before {
             return Ok(None);
         }
@@ -110,6 +137,7 @@ impl Described {
             keywords: Vec::new(),
             body: BodyNeed::None,
             returns,
+            guarded,
         };
         if let Some(listed) = listed {
             let mut listed: Vec<_> = listed.cast_into::<PyList>()?.iter().collect();
@@ -131,6 +159,11 @@ impl Described {
     /// Name, route and methods.
     pub(crate) fn place(&self) -> (String, String, Vec<String>) {
         (self.name.clone(), self.route.clone(), self.methods.clone())
+    }
+
+    /// Who may call it.
+    pub(crate) fn take_guarded(&mut self) -> Guarded {
+        std::mem::take(&mut self.guarded)
     }
 
     /// What its requests have in common.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use apifrom::{
-    Api, ApiConfig, ConfigErrors, EndpointSpec, Engine, ErrorHandling, Handler, ServerConfig,
-    TlsConfig,
+    Api, ApiConfig, ConfigErrors, DefaultAccess, EndpointSpec, Engine, ErrorHandling, Handler,
+    Protection, Router, ServerConfig, TlsConfig,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -18,6 +18,7 @@ use crate::fields::Fields;
 use crate::logging::PythonSink;
 use crate::middleware::{FactsByTemplate, PythonMiddleware};
 use crate::request::Facts;
+use crate::security::Protections;
 
 /// A frozen API and what it is served with.
 #[pyclass(frozen, name = "Engine")]
@@ -75,22 +76,23 @@ pub(crate) fn freeze(
     server: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<(Option<PyEngine>, Found)> {
     let mut errors = ConfigErrors::new();
-    let mut settings = read_config(config, &mut errors)?;
+    let mut protections = Protections::default();
+    let (mut settings, guard) = read_config(config, &mut protections, &mut errors)?;
     let mut serving = Serving::default();
     if let Some(server) = server {
         serving.read(server, &mut settings, &mut errors)?;
     }
     let root_path: Arc<str> = Arc::from(settings.root_path.as_str());
     let depth = settings.max_json_depth;
-    let mut specs = Vec::new();
+    let mut routers = Vec::new();
     let mut facts = HashMap::new();
     for described in endpoints.iter() {
         let described = described.cast_into::<PyDict>()?;
-        let described = endpoint::Described::read(&described, &mut errors)?;
+        let described = endpoint::Described::read(&described, &mut protections, &mut errors)?;
         if let Some(described) = described {
             let shared = described.facts(py, depth, &root_path);
             facts.insert(described.place().1, Arc::clone(&shared));
-            specs.push(spec(py, described, depth, shared));
+            routers.push(spec(py, described, depth, shared));
         }
     }
     let places = Places {
@@ -100,7 +102,13 @@ pub(crate) fn freeze(
     let own = read_middleware(middleware, &places, &mut settings, &mut errors)?;
     let mut api = Api::with_config(settings)
         .log_to(Arc::new(PythonSink::new(py)?))
-        .endpoints(specs);
+        .scopes(guard.scopes);
+    for protection in guard.auth {
+        api = api.auth(protection);
+    }
+    for router in routers {
+        api = api.router(router);
+    }
     for middleware in own {
         api = api.add_middleware(middleware);
     }
@@ -125,7 +133,19 @@ pub(crate) fn freeze(
     Ok((engine, found))
 }
 
-fn read_config(given: &Bound<'_, PyDict>, errors: &mut ConfigErrors) -> PyResult<ApiConfig> {
+/// What the whole API asks of its callers.
+#[derive(Default)]
+struct Guard {
+    auth: Vec<Protection>,
+    scopes: Vec<String>,
+}
+
+fn read_config(
+    given: &Bound<'_, PyDict>,
+    protections: &mut Protections,
+    errors: &mut ConfigErrors,
+) -> PyResult<(ApiConfig, Guard)> {
+    let mut guard = Guard::default();
     let mut config = ApiConfig::default();
     let mut fields = Fields::new(given, "", errors)?;
     fields.text("title", &mut config.title);
@@ -141,14 +161,21 @@ fn read_config(given: &Bound<'_, PyDict>, errors: &mut ConfigErrors) -> PyResult
     fields.flag("development", &mut config.development);
     let mut default = "open".to_owned();
     fields.text("default", &mut default);
-    if default != "open" {
-        fields.note(
+    match default.as_str() {
+        "open" => config.default = DefaultAccess::Open,
+        "deny" => config.default = DefaultAccess::Deny,
+        _ => fields.note(
             "default",
-            format!("expected 'open', the only one there is yet; found {default:?}"),
-        );
+            format!("expected 'open' or 'deny', found {default:?}"),
+        ),
     }
+    fields.texts("scopes", &mut guard.scopes);
+    let auth = fields.take("auth");
     fields.finish(|_| None);
-    Ok(config)
+    if let Some(auth) = auth {
+        guard.auth = protections.read(&auth, "auth", errors)?;
+    }
+    Ok((config, guard))
 }
 
 /// What `app.run` was given.
@@ -332,18 +359,30 @@ fn read_error_handling(
     Ok(handling)
 }
 
+/// The endpoint, inside what the routers around it ask for.
 fn spec(
     py: Python<'_>,
-    described: endpoint::Described,
+    mut described: endpoint::Described,
     depth: usize,
     facts: Arc<Facts>,
-) -> EndpointSpec {
+) -> Router {
     let max_body_size = described.max_body_size;
+    let guarded = described.take_guarded();
     let (name, route, methods) = described.place();
     let handler: Arc<dyn Handler> = Arc::new(described.handler(py, depth, facts));
-    let spec = EndpointSpec::new(name, route, methods, move |_binding| Some(handler));
-    match max_body_size {
-        Some(bytes) => spec.max_body_size(bytes),
-        None => spec,
+    let mut spec = EndpointSpec::new(name, route, methods, move |_binding| Some(handler));
+    if let Some(bytes) = max_body_size {
+        spec = spec.max_body_size(bytes);
     }
+    if let Some(reason) = guarded.public {
+        spec = spec.public(reason);
+    }
+    for protection in guarded.protections {
+        spec = spec.protect(protection);
+    }
+    let mut router = Router::new("").scopes(guarded.scopes);
+    for protection in guarded.inherited {
+        router = router.auth(protection);
+    }
+    router.endpoints([spec])
 }

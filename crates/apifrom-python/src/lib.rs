@@ -27,6 +27,7 @@ mod reactor;
 mod reply;
 mod request;
 mod responses;
+mod security;
 mod serve;
 mod stream;
 mod testing;
@@ -55,6 +56,8 @@ mod _apifrom {
         BackgroundTask, BackgroundTasks, FileResponse, HtmlResponse, JsonResponse, MutableHeaders,
         PlainTextResponse, RedirectResponse, Response, StreamingResponse, static_file,
     };
+    #[pymodule_export]
+    use crate::security::{PySecret, secret};
     #[pymodule_export]
     use crate::serve::{StartError, serve};
     #[pymodule_export]

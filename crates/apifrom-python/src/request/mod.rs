@@ -11,6 +11,7 @@
 //! Its `repr` shows method and path alone: headers and the query may hold what nobody should read.
 
 mod body;
+mod identity;
 mod parts;
 mod reading;
 mod refused;
@@ -26,7 +27,7 @@ pub(crate) use self::waiter::Waiter;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use apifrom::cookie::{CookieLimits, Cookies, Found};
-use apifrom::{Captures, Head, Notes, Original, RequestId, Scheme};
+use apifrom::{Captures, Head, Identities, Notes, Original, RequestId, Scheme};
 use bytes::Bytes;
 use http::header::COOKIE;
 use pyo3::exceptions::PyRuntimeError;
@@ -95,6 +96,7 @@ struct Copied {
     client: apifrom::Client,
     scheme: Scheme,
     request_id: RequestId,
+    identities: Identities,
 }
 
 impl Copied {
@@ -105,6 +107,7 @@ impl Copied {
             client: original.client,
             scheme: notes.scheme,
             request_id: notes.request_id,
+            identities: Identities::default(),
         }
     }
 
@@ -116,6 +119,7 @@ impl Copied {
             client: context.client,
             scheme: context.notes.scheme,
             request_id: context.notes.request_id,
+            identities: context.identities.clone(),
         }
     }
 }
@@ -312,7 +316,15 @@ impl BaseRequest {
             return Ok(bag);
         }
         let class = STATE.import(py, "apifrom.requests", "State")?;
-        let made = class.call0()?.unbind();
+        let made = class.call0()?;
+        let identities = self.with(
+            |request| request.context().identities.clone(),
+            |copied| copied.identities.clone(),
+        );
+        for identity in identities.iter() {
+            made.setattr(identity.name(), identity::to_python(py, identity)?)?;
+        }
+        let made = made.unbind();
         Ok(self.bag.get_or_init(|| made))
     }
 }

@@ -1,0 +1,172 @@
+"""Endpoints below one prefix that share their protection."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from apifrom import _registry
+from apifrom._registry import Declaration
+from apifrom.security import Protection, protections
+
+__all__ = ["Router"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Endpoints:
+    """What declares endpoints: an API, or a router."""
+
+    def __init__(self) -> None:
+        """Begins without endpoints."""
+        self._declared: list[Declaration] = []
+        self._routers: list[Router] = []
+
+    def api(
+        self,
+        route: str,
+        method: str | None = None,
+        *,
+        methods: Iterable[str] | None = None,
+        max_body_size: int | None = None,
+        blocking: bool | None = None,
+    ) -> Callable[[_F], _F]:
+        """Makes a function an endpoint here; see `apifrom.api`."""
+        module = sys._getframe(1).f_globals
+        options = {"max_body_size": max_body_size, "blocking": blocking}
+        return decorator(self._declare, module, route, given_methods(method, methods), options)
+
+    def get(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method GET."""
+        return self._with("GET", route, options)
+
+    def post(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method POST."""
+        return self._with("POST", route, options)
+
+    def put(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method PUT."""
+        return self._with("PUT", route, options)
+
+    def patch(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method PATCH."""
+        return self._with("PATCH", route, options)
+
+    def delete(self, route: str, **options: Any) -> Callable[[_F], _F]:
+        """`api` with the method DELETE."""
+        return self._with("DELETE", route, options)
+
+    def router(self, router: Router) -> None:
+        """Adds the endpoints of a router."""
+        self._refuse_when_started("router")
+        if not isinstance(router, Router):
+            raise TypeError(f"expected a Router, found {type(router).__name__}")
+        self._routers.append(router)
+
+    def declarations(self) -> Iterator[Declaration]:
+        """The endpoints that were declared here and in the routers below."""
+        yield from self._declared
+        for router in self._routers:
+            yield from router.declarations()
+
+    def _with(self, method: str, route: str, options: dict[str, Any]) -> Callable[[_F], _F]:
+        unknown = options.keys() - {"max_body_size", "blocking"}
+        if unknown:
+            raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
+        module = sys._getframe(2).f_globals
+        options = {"max_body_size": None, "blocking": None, **options}
+        return decorator(self._declare, module, route, (method,), options)
+
+    def _declare(self, declaration: Declaration) -> None:
+        self._refuse_when_started("@api")
+        self._declared.append(declaration)
+
+    def _refuse_when_started(self, what: str) -> None:
+        """Raises where nothing can be added any more."""
+
+
+class Router(Endpoints):
+    """Endpoints below one prefix. Routers can stand in each other.
+
+    What a router requires adds to what its endpoints require themselves, and takes nothing away.
+
+    ```python
+    admin = Router("/admin", auth=jwt_required(secret=secret("JWT_SECRET")), scopes=["admin"])
+
+
+    @admin.get("/users")
+    def users() -> list[str]: ...
+
+
+    app.router(admin)
+    ```
+    """
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        auth: Protection | Sequence[Protection] | None = None,
+        scopes: Sequence[str] = (),
+    ) -> None:
+        """Makes a router without endpoints.
+
+        Args:
+            prefix: What stands before the path template of each endpoint, such as `/v1`.
+            auth: Who may call: `jwt_required(…)` and its like. Several must all be met.
+            scopes: The scopes that whoever was authenticated must have.
+
+        Raises:
+            TypeError: `auth` is no protection, or `scopes` no list.
+        """
+        if isinstance(scopes, str):
+            raise TypeError(f"scopes: expected a list of texts, found {scopes!r}")
+        super().__init__()
+        self.prefix = prefix
+        self.auth = protections(auth, "auth")
+        self.scopes = tuple(scopes)
+
+    def __repr__(self) -> str:
+        return f"Router({self.prefix!r})"
+
+    def declarations(self) -> Iterator[Declaration]:
+        """The endpoints, each with what this router adds to it."""
+        for each in super().declarations():
+            yield dataclasses.replace(
+                each,
+                route=self.prefix + each.route,
+                inherited=(*self.auth, *each.inherited),
+                scopes=(*self.scopes, *each.scopes),
+            )
+
+
+def decorator(
+    keep: Callable[[Declaration], None],
+    module: dict[str, Any],
+    route: str,
+    methods: Sequence[str],
+    options: dict[str, Any],
+) -> Callable[[_F], _F]:
+    """What `@api` returns: keeps the declaration, and gives the function back as it was."""
+
+    def declare(function: _F) -> _F:
+        keep(Declaration(function, route, tuple(methods), options, module))
+        _registry.is_endpoint(function)
+        return function
+
+    return declare
+
+
+def given_methods(method: str | None, methods: Iterable[str] | None) -> tuple[str, ...]:
+    """The methods of an endpoint, GET where none is named.
+
+    Raises:
+        TypeError: Both arguments are given.
+    """
+    if method is not None and methods is not None:
+        raise TypeError("give either method= or methods=, not both")
+    if methods is not None:
+        return (methods,) if isinstance(methods, str) else tuple(methods)
+    return ("GET",) if method is None else (method,)
