@@ -20,10 +20,6 @@ pub(in crate::security) enum Place {
     /// A header that holds the credential and nothing else.
     Header(HeaderName),
     /// A header that holds a scheme and the credential.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the schemes, which are to come")
-    )]
     Scheme {
         header: HeaderName,
         scheme: Box<str>,

@@ -91,7 +91,6 @@ impl Identity {
     }
 
     /// Adds the claims, as a JSON object.
-    #[expect(dead_code, reason = "for tokens, which are to come")]
     pub(in crate::security) fn claiming(mut self, claims: Bytes) -> Self {
         self.claims = Some(claims);
         self

@@ -11,8 +11,10 @@ mod authorization;
 mod challenge;
 mod credential;
 mod identity;
+mod jwt;
 mod protection;
 mod scope;
+mod token;
 
 pub mod jose;
 
@@ -22,6 +24,8 @@ pub use self::authenticator::{Attempt, Authenticator, Failure, FailureKind};
 pub(crate) use self::authorization::Authorization;
 pub use self::challenge::{Challenge, Complaint};
 pub use self::identity::{Identities, Identity, Method};
+pub use self::jwt::JwtRequired;
 pub(crate) use self::protection::Compiler;
 pub use self::protection::{AuthMethod, Compiling, Protection};
 pub use self::scope::{Scope, ScopeError, Scopes};
+pub use self::token::CreateToken;

@@ -10,6 +10,7 @@
 )]
 
 mod api_key;
+mod jwt;
 mod limits;
 mod rust_face;
 mod secured;

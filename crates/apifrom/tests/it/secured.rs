@@ -72,9 +72,13 @@ fn list(built: Result<(), ConfigErrors>) -> Vec<String> {
 
 impl Secured {
     pub(crate) fn new(protection: impl Into<Protection>) -> Self {
+        Self::with(protection, |api| api)
+    }
+
+    pub(crate) fn with(protection: impl Into<Protection>, extend: impl FnOnce(Api) -> Api) -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
         let kept = Arc::new(Kept::default());
-        let engine = api(protection, &calls)
+        let engine = extend(api(protection, &calls))
             .log_to(kept.clone())
             .build()
             .unwrap();

@@ -149,6 +149,11 @@ impl Algorithm {
         }
     }
 
+    /// How many bytes the hash has, and a shared secret should have at least.
+    pub fn hash_len(self) -> usize {
+        self.hash().output_len()
+    }
+
     /// The HMAC of the algorithm; `None` outside that family.
     pub(super) fn hmac(self) -> Option<hmac::Algorithm> {
         match self {

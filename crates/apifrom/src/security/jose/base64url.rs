@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The bytes that `text` spells.
-pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = vec![0; decoded_len(text.len())];
     let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
     bytes.truncate(length);
@@ -15,18 +15,18 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The bytes that `text` spells, in a buffer that must be large enough for them.
-pub(crate) fn decode_into<'b>(text: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+pub(super) fn decode_into<'b>(text: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
     let length = URL_SAFE_NO_PAD.decode_slice(text, buffer).ok()?;
     buffer.get(..length)
 }
 
 /// `bytes` as text.
-pub(crate) fn encode(bytes: &[u8]) -> String {
+pub(in crate::security) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Adds `bytes` as text.
-pub(crate) fn encode_onto(bytes: &[u8], text: &mut String) {
+pub(super) fn encode_onto(bytes: &[u8], text: &mut String) {
     URL_SAFE_NO_PAD.encode_string(bytes, text);
 }
 

@@ -168,7 +168,7 @@ impl Header<'_> {
 
 /// Lets pass what every reader takes for the same JSON object. serde alone would also read the
 /// members of a struct from a list.
-pub(super) fn scan_object(text: &[u8]) -> Option<()> {
+pub(in crate::security) fn scan_object(text: &[u8]) -> Option<()> {
     json::scan(text, &LIMITS).ok()?;
     text.trim_ascii_start().starts_with(b"{").then_some(())
 }

@@ -12,7 +12,7 @@ use super::compact::{Token, scan_object};
 use super::jwk::{self, Document, Jwk, Purpose};
 use super::pem;
 use super::refusal::Refusal;
-use crate::secret::Secret;
+use super::text::{Form, KeyText, form};
 
 /// The longest signature that is verified, that of an RSA key with 8192 bits, and what the decoder
 /// may ask for beyond it.
@@ -20,96 +20,9 @@ const MAX_SIGNATURE: usize = 1024 + 8;
 
 const ED25519_SIZE: usize = 32;
 
-/// A key as a program gives it: a shared secret, or a text in PEM or JSON. It prints as `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyText(Secret<Vec<u8>>);
-
-impl KeyText {
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.0.expose()
-    }
-
-    /// True when nothing stands in it.
-    pub fn is_empty(&self) -> bool {
-        self.bytes().is_empty()
-    }
-}
-
-impl fmt::Debug for KeyText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl From<Secret<Vec<u8>>> for KeyText {
-    fn from(secret: Secret<Vec<u8>>) -> Self {
-        Self(secret)
-    }
-}
-
-impl From<Secret<String>> for KeyText {
-    fn from(secret: Secret<String>) -> Self {
-        Self::from(secret.expose().as_bytes())
-    }
-}
-
-impl From<&Secret<String>> for KeyText {
-    fn from(secret: &Secret<String>) -> Self {
-        Self::from(secret.expose().as_bytes())
-    }
-}
-
-impl From<&[u8]> for KeyText {
-    fn from(bytes: &[u8]) -> Self {
-        Self(Secret::from(bytes))
-    }
-}
-
-impl From<Vec<u8>> for KeyText {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(Secret::from(bytes))
-    }
-}
-
-impl From<&str> for KeyText {
-    fn from(text: &str) -> Self {
-        Self::from(text.as_bytes())
-    }
-}
-
-impl From<String> for KeyText {
-    fn from(text: String) -> Self {
-        Self::from(text.into_bytes())
-    }
-}
-
-/// What a text can be, by its looks alone.
-pub(super) enum Form<'a> {
-    Pem(&'a str),
-    Json,
-    Bytes,
-}
-
-/// What `text` looks like. Whatever looks like a key of a pair is never taken for a shared secret,
-/// or a public key would sign tokens (RFC 8725 §2.1).
-pub(super) fn form(text: &[u8]) -> Result<Form<'_>, String> {
-    if pem::looks_like_a_key(text) {
-        return std::str::from_utf8(text)
-            .map(Form::Pem)
-            .map_err(|_| "is broken PEM: it is not UTF-8".to_owned());
-    }
-    if jwk::looks_like_a_key(text) {
-        return Ok(Form::Json);
-    }
-    if family_of(text).is_some() {
-        return Err("is a public key in DER; give it in PEM".to_owned());
-    }
-    Ok(Form::Bytes)
-}
-
 /// The family of a public key in DER. Bare points and the 32 bytes of Ed25519 are none: they could
 /// be a secret just as well.
-fn family_of(der: &[u8]) -> Option<Family> {
+pub(super) fn family_of(der: &[u8]) -> Option<Family> {
     const SEQUENCE: u8 = 0x30;
 
     if der.first() != Some(&SEQUENCE) || der.len() == ED25519_SIZE {
@@ -177,7 +90,6 @@ impl Prepared {
 pub struct VerificationKeys {
     algorithms: Box<[Algorithm]>,
     keys: Vec<Prepared>,
-    weak: Option<Algorithm>,
 }
 
 /// Whether shared secrets in a JWK or JWK Set are taken.
@@ -195,16 +107,20 @@ impl VerificationKeys {
         Self {
             algorithms: algorithms.into(),
             keys: Vec::new(),
-            weak: None,
         }
     }
 
-    /// Adds the key, or the keys, in `text`.
+    /// Adds the key, or the keys, in `text`. Returns the algorithm, if there is one, for which a
+    /// shared secret in it is shorter than the hash (RFC 7518 §3.2).
     ///
     /// # Errors
     /// What is wrong with it, in words that follow the name of a field and hold nothing of the
     /// text.
-    pub fn add(&mut self, text: &KeyText, shared: SharedSecrets) -> Result<(), String> {
+    pub fn add(
+        &mut self,
+        text: &KeyText,
+        shared: SharedSecrets,
+    ) -> Result<Option<Algorithm>, String> {
         if text.is_empty() {
             return Err("expected a secret or a key, found an empty text".to_owned());
         }
@@ -221,14 +137,18 @@ impl VerificationKeys {
         }
     }
 
-    /// An algorithm for which one of the secrets is shorter than its hash (RFC 7518 §3.2).
-    pub fn weak(&self) -> Option<Algorithm> {
-        self.weak
-    }
-
     /// True while there is no key.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// The algorithms that no key is there for.
+    pub fn unserved(&self) -> impl Iterator<Item = Algorithm> + '_ {
+        let is_served = |algorithm| self.keys.iter().any(|key| key.algorithm == algorithm);
+        self.algorithms
+            .iter()
+            .copied()
+            .filter(move |algorithm| !is_served(*algorithm))
     }
 
     /// Verifies the signature of `token`.
@@ -266,7 +186,7 @@ impl VerificationKeys {
         Ok(Verified { payload, algorithm })
     }
 
-    fn add_pem(&mut self, text: &str) -> Result<(), String> {
+    fn add_pem(&mut self, text: &str) -> Result<Option<Algorithm>, String> {
         let block = pem::read(text)?;
         let der: &[u8] = match block.label {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => &block.der,
@@ -282,23 +202,27 @@ impl VerificationKeys {
         self.add_public(family, None, |_| true, der)
     }
 
-    fn add_json(&mut self, text: &[u8], shared: SharedSecrets) -> Result<(), String> {
+    fn add_json(
+        &mut self,
+        text: &[u8],
+        shared: SharedSecrets,
+    ) -> Result<Option<Algorithm>, String> {
         let keys = match jwk::read(text)? {
             Document::Key(key) => return self.add_jwk(&key, shared),
             Document::Set(keys) => keys,
         };
-        let mut added = false;
+        let mut added = None;
         let mut wrong = None::<String>;
         for key in keys {
             match self.add_jwk(&key, shared) {
-                Ok(()) => added = true,
+                Ok(weak) => added = Some(added.flatten().or(weak)),
                 Err(why) => {
                     wrong.get_or_insert(why);
                 }
             }
         }
         match wrong {
-            _ if added => Ok(()),
+            _ if added.is_some() => Ok(added.flatten()),
             None => Err("is a JWK Set without a key that can be read".to_owned()),
             Some(why) => Err(format!(
                 "is a JWK Set without a key that can be used: the first one {why}"
@@ -306,7 +230,7 @@ impl VerificationKeys {
         }
     }
 
-    fn add_jwk(&mut self, key: &Jwk, shared: SharedSecrets) -> Result<(), String> {
+    fn add_jwk(&mut self, key: &Jwk, shared: SharedSecrets) -> Result<Option<Algorithm>, String> {
         let family = key.family()?;
         let permits = |algorithm| key.permits(Purpose::Verify, algorithm);
         let public = match family {
@@ -327,17 +251,18 @@ impl VerificationKeys {
         secret: &[u8],
         id: Option<&str>,
         permits: impl Fn(Algorithm) -> bool,
-    ) -> Result<(), String> {
+    ) -> Result<Option<Algorithm>, String> {
         if secret.is_empty() {
             return Err("is an empty secret".to_owned());
         }
         let before = self.keys.len();
+        let mut weak = None;
         for algorithm in self.algorithms.iter().copied().filter(|one| permits(*one)) {
             let Some(hmac) = algorithm.hmac() else {
                 continue;
             };
             if secret.len() < hmac.tag_len() {
-                self.weak.get_or_insert(algorithm);
+                weak.get_or_insert(algorithm);
             }
             self.keys.push(Prepared {
                 algorithm,
@@ -345,7 +270,7 @@ impl VerificationKeys {
                 verifier: Verifier::Shared(Box::new(hmac::Key::new(hmac, secret))),
             });
         }
-        self.added_since(before, Family::Hmac)
+        self.added_since(before, Family::Hmac).map(|()| weak)
     }
 
     fn add_public(
@@ -354,7 +279,7 @@ impl VerificationKeys {
         id: Option<&str>,
         permits: impl Fn(Algorithm) -> bool,
         key: &[u8],
-    ) -> Result<(), String> {
+    ) -> Result<Option<Algorithm>, String> {
         if family == Family::Rsa {
             check_modulus(key)?;
         }
@@ -371,7 +296,7 @@ impl VerificationKeys {
                 verifier: Verifier::Public(key),
             });
         }
-        self.added_since(before, family)
+        self.added_since(before, family).map(|()| None)
     }
 
     fn added_since(&self, before: usize, family: Family) -> Result<(), String> {

@@ -55,10 +55,14 @@ mod refusal;
 mod signing;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use self::algorithm::{Algorithm, AlgorithmError};
+pub(in crate::security) use self::base64url::encode;
 pub use self::claims::{Caller, MAX_ROLES, Rules, access_token_hash};
+pub(in crate::security) use self::compact::scan_object;
 pub use self::compact::{MAX_TOKEN, Scratch, Token};
-pub use self::key::{KeyText, SharedSecrets, VerificationKeys, Verified};
+pub use self::key::{SharedSecrets, VerificationKeys, Verified};
 pub use self::refusal::Refusal;
 pub use self::signing::{SigningError, SigningKey};
+pub use self::text::{GivenKey, KeyText};

@@ -12,8 +12,8 @@ use aws_lc_rs::signature::{
 use super::algorithm::{Algorithm, Family};
 use super::base64url;
 use super::jwk::{self, Document, Jwk, Purpose, RsaPrivate};
-use super::key::{Form, KeyText, form};
 use super::pem;
+use super::text::{Form, KeyText, form};
 
 /// A key that signs with one algorithm.
 pub struct SigningKey {

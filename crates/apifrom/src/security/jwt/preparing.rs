@@ -1,0 +1,255 @@
+//! What a declaration says, checked and prepared once.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+
+use super::{Jwt, JwtRequired};
+use crate::security::authenticator::Authenticator;
+use crate::security::challenge::Challenge;
+use crate::security::credential::Place;
+use crate::security::jose::{Algorithm, MAX_ROLES, Rules, SharedSecrets, VerificationKeys};
+use crate::security::protection::{AuthMethod, Compiling};
+
+/// The claims that have a meaning of their own, and so hold no roles.
+const REGISTERED: [&str; 10] = [
+    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "at_hash", "scope", "scp",
+];
+
+impl AuthMethod for JwtRequired {
+    fn declared_as(&self) -> &'static str {
+        "jwt_required"
+    }
+
+    fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {
+        let before = compiling.errors();
+        let algorithms = self.parse_algorithms(compiling);
+        let keys = self.prepare_keys(&algorithms, compiling);
+        let place = self.place(compiling);
+        let access_token = self.access_token(place.as_ref(), compiling);
+        let mut rules = self.rules(compiling);
+        rules.verify_at_hash = access_token.is_some();
+        let scopes = compiling.scopes(&self.scopes);
+        let name = compiling.state_name(self.name.as_deref());
+        let scheme = match &place {
+            Some(Place::Scheme { scheme, .. }) => scheme,
+            _ => "Bearer",
+        };
+        let challenge = Challenge::new(scheme, &[("realm", &self.realm)], &scopes, true)
+            .map_err(|error| compiling.note(error))
+            .ok()?;
+        if compiling.errors() > before {
+            return None;
+        }
+        Some(Arc::new(Jwt {
+            place: place?,
+            keys,
+            rules,
+            access_token,
+            scopes: scopes.into(),
+            challenge,
+            name,
+            clock: compiling.clock(),
+        }))
+    }
+}
+
+impl JwtRequired {
+    fn parse_algorithms(&self, compiling: &mut Compiling<'_>) -> Vec<Algorithm> {
+        let default = [Algorithm::Hs256.as_str().to_owned()];
+        let names = self.algorithms.as_deref().unwrap_or(&default);
+        if names.is_empty() {
+            compiling.error("algorithm", "expected at least one algorithm, found none");
+        }
+        let mut algorithms = Vec::new();
+        for name in names {
+            match name.parse::<Algorithm>() {
+                Ok(algorithm) if algorithms.contains(&algorithm) => {}
+                Ok(algorithm) => algorithms.push(algorithm),
+                Err(why) => compiling.error("algorithm", why.to_string()),
+            }
+        }
+        algorithms
+    }
+
+    fn prepare_keys(
+        &self,
+        algorithms: &[Algorithm],
+        compiling: &mut Compiling<'_>,
+    ) -> VerificationKeys {
+        let mut keys = VerificationKeys::new(algorithms);
+        if self.secret.is_none() && self.keys.is_empty() {
+            compiling.error("secret", "expected a secret, found none");
+        }
+        let further = self.keys.iter().enumerate();
+        let further = further.map(|(index, key)| (format!("keys[{index}]"), key));
+        let first = self.secret.iter().map(|key| ("secret".to_owned(), key));
+        for (field, key) in first.chain(further) {
+            let key = match key.text() {
+                Ok(key) => key,
+                Err(why) => {
+                    compiling.error(&field, why);
+                    continue;
+                }
+            };
+            // Of an algorithm that is wrong, its own error says enough.
+            if algorithms.is_empty() {
+                continue;
+            }
+            match keys.add(key, SharedSecrets::Allowed) {
+                Ok(None) => {}
+                Ok(Some(weak)) => compiling.warn(
+                    &field,
+                    format!(
+                        "is shorter than the {} bytes that {weak} needs (RFC 7518 §3.2), so it may \
+                         be guessed",
+                        weak.hash_len()
+                    ),
+                ),
+                Err(why) => compiling.error(&field, why),
+            }
+        }
+        if !keys.is_empty() {
+            for algorithm in keys.unserved() {
+                compiling.error("algorithm", format!("no key verifies {algorithm}"));
+            }
+        }
+        keys
+    }
+
+    fn place(&self, compiling: &mut Compiling<'_>) -> Option<Place> {
+        match self.token_location.as_str() {
+            "header" => {
+                let header = header(&self.header_name, "header_name", compiling)?;
+                if self.header_type.is_empty() {
+                    return Some(Place::Header(header));
+                }
+                // A scheme has the grammar of a header's name (RFC 9110 §11.1).
+                if HeaderName::from_bytes(self.header_type.as_bytes()).is_err() {
+                    compiling.error("header_type", "expected a scheme such as Bearer");
+                    return None;
+                }
+                Some(Place::Scheme {
+                    header,
+                    scheme: self.header_type.as_str().into(),
+                })
+            }
+            "query" => named(&self.query_name, "query_name", compiling).map(Place::Query),
+            "cookie" => named(&self.cookie_name, "cookie_name", compiling).map(Place::Cookie),
+            other => {
+                compiling.error(
+                    "token_location",
+                    format!("expected header, query or cookie; found {other:?}"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Where the access token stands, if `at_hash` is verified.
+    fn access_token(&self, token: Option<&Place>, compiling: &mut Compiling<'_>) -> Option<Place> {
+        let place = match (&self.access_token_header, &self.access_token_cookie) {
+            (None, None) => {
+                if self.verify_at_hash == Some(true) {
+                    compiling.error(
+                        "verify_at_hash",
+                        "needs access_token_header or access_token_cookie",
+                    );
+                }
+                return None;
+            }
+            (Some(_), Some(_)) => {
+                compiling.error(
+                    "access_token_cookie",
+                    "contradicts access_token_header; give one of them",
+                );
+                return None;
+            }
+            (Some(name), None) => match header(name, "access_token_header", compiling)? {
+                AUTHORIZATION => Place::Scheme {
+                    header: AUTHORIZATION,
+                    scheme: "Bearer".into(),
+                },
+                name => Place::Header(name),
+            },
+            (None, Some(name)) => {
+                named(name, "access_token_cookie", compiling).map(Place::Cookie)?
+            }
+        };
+        if Some(&place) == token {
+            compiling.error(
+                "verify_at_hash",
+                "needs the access token in another place than the token itself",
+            );
+        }
+        self.verify_at_hash.unwrap_or(true).then_some(place)
+    }
+
+    fn rules(&self, compiling: &mut Compiling<'_>) -> Rules {
+        if self.roles.len() > MAX_ROLES {
+            compiling.error("roles", format!("expected at most {MAX_ROLES}"));
+        }
+        let mut roles = self.roles.clone();
+        roles.sort_unstable();
+        roles.dedup();
+        if roles.iter().any(String::is_empty) {
+            compiling.error("roles", "expected roles, found an empty text");
+        }
+        let claim = self.roles_claim.as_str();
+        if claim.is_empty() || REGISTERED.contains(&claim) {
+            compiling.error(
+                "roles_claim",
+                "expected the name of a claim that has no other meaning",
+            );
+        }
+        Rules {
+            verify_exp: self.verify_exp,
+            audience: expected("audience", self.verify_aud, &self.audience, compiling),
+            issuer: expected("issuer", self.verify_iss, &self.issuer, compiling),
+            verify_sub: self.verify_sub,
+            verify_jti: self.verify_jti,
+            verify_at_hash: false,
+            leeway: self.leeway,
+            roles,
+            roles_claim: self.roles_claim.clone(),
+        }
+    }
+}
+
+/// What a claim must hold one of; `None` where it is not verified.
+fn expected(
+    field: &str,
+    verify: Option<bool>,
+    names: &[String],
+    compiling: &mut Compiling<'_>,
+) -> Option<Vec<String>> {
+    if verify == Some(true) && names.is_empty() {
+        let option = if field == "audience" {
+            "verify_aud"
+        } else {
+            "verify_iss"
+        };
+        compiling.error(field, format!("is needed for {option}"));
+    }
+    if names.iter().any(String::is_empty) {
+        compiling.error(field, "expected a name, found an empty text");
+    }
+    (verify.unwrap_or(true) && !names.is_empty()).then(|| names.to_vec())
+}
+
+fn header(name: &str, field: &str, compiling: &mut Compiling<'_>) -> Option<HeaderName> {
+    let parsed = HeaderName::from_bytes(name.as_bytes());
+    if parsed.is_err() {
+        compiling.error(field, "expected the name of a header");
+    }
+    parsed.ok()
+}
+
+fn named(name: &str, field: &str, compiling: &mut Compiling<'_>) -> Option<Box<str>> {
+    if name.is_empty() {
+        compiling.error(field, "expected a name, found none");
+        return None;
+    }
+    Some(name.into())
+}
