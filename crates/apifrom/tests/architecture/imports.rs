@@ -45,10 +45,12 @@ const FOLDERS_OF_STAGES: &[&str] = &["middleware", "security"];
 /// What every method of authentication stands on; these files use each other and no method.
 const SECURITY_FLOOR: &[&str] = &[
     "security/authenticator",
+    "security/back_off",
     "security/challenge",
     "security/credential",
     "security/identity",
     "security/jose",
+    "security/password",
     "security/protection",
     "security/scope",
 ];

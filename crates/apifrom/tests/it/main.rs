@@ -10,6 +10,7 @@
 )]
 
 mod api_key;
+mod basic;
 mod jwt;
 mod limits;
 mod rust_face;

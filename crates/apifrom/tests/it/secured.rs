@@ -3,12 +3,16 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use apifrom::testing::{TestAnswer, TestClient, TestRequest};
 use apifrom::{
-    Api, ConfigErrors, EndpointSpec, IntoResponse, Level, Logger, Protection, Record, Reply,
-    Request, Sink,
+    Api, ConfigErrors, EndpointSpec, IntoResponse, Level, Logger, ManualClock, Protection, Record,
+    Reply, Request, Sink,
 };
+
+/// What the clock shows at first.
+pub(crate) const START: Duration = Duration::from_hours(500_000);
 
 #[derive(Default)]
 struct Kept(Mutex<Vec<Record>>);
@@ -26,6 +30,7 @@ impl Sink for Kept {
 /// `GET /` behind a protection; its handler answers with who calls.
 pub(crate) struct Secured {
     pub(crate) client: TestClient,
+    pub(crate) clock: Arc<ManualClock>,
     calls: Arc<AtomicUsize>,
     kept: Arc<Kept>,
 }
@@ -78,12 +83,14 @@ impl Secured {
     pub(crate) fn with(protection: impl Into<Protection>, extend: impl FnOnce(Api) -> Api) -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
         let kept = Arc::new(Kept::default());
-        let engine = extend(api(protection, &calls))
+        let clock = Arc::new(ManualClock::at(START));
+        let engine = extend(api(protection, &calls).clock(clock.clone()))
             .log_to(kept.clone())
             .build()
             .unwrap();
         Self {
             client: TestClient::new(engine),
+            clock,
             calls,
             kept,
         }

@@ -1,0 +1,258 @@
+//! Back-off: who failed too often is not checked for a while.
+//!
+//! 1. Failures are counted in any span of 5 minutes: 10 for one client address and user, 100 for one
+//!    address whatever the user.
+//! 2. Beyond either the check is not made at all, right or wrong, and the answer is 429 with the
+//!    seconds until it would be made again.
+//! 3. An IPv6 client is its /64. All clients behind a Unix domain socket that names nobody are one.
+//! 4. At most 100,000 counters are kept; the one that was idle longest goes first.
+//!
+//! It covers only secrets that people choose and checks that cost. What was proved before (a cached
+//! login) is never held back, so that nobody is locked out by a neighbour who guesses.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::request::Client;
+
+/// How long a failure counts.
+const SPAN: Duration = Duration::from_mins(5);
+/// How many a client may have with one user, and in all.
+const OF_USER: usize = 10;
+const OF_ADDRESS: usize = 100;
+/// How many counters there may be.
+const COUNTERS: usize = 100_000;
+
+/// The counters of one engine.
+#[derive(Default)]
+pub(in crate::security) struct BackOff(Mutex<Counters>);
+
+/// Whom a failure is counted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::security) struct Who {
+    address: IpAddr,
+    user: Option<[u8; 16]>,
+}
+
+#[derive(Default)]
+struct Counters {
+    known: HashMap<Who, Counter>,
+    /// In the order in which they were touched, with the touch that counts.
+    order: VecDeque<(Who, u64)>,
+    touches: u64,
+}
+
+struct Counter {
+    failures: VecDeque<Duration>,
+    touch: u64,
+}
+
+impl Who {
+    /// A client, whatever its user.
+    fn address(client: &Client) -> Self {
+        let address = match client.ip {
+            Some(IpAddr::V6(ip)) => {
+                IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)))
+            }
+            Some(ip) => ip,
+            None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Self {
+            address,
+            user: None,
+        }
+    }
+
+    /// A client with one user, of whose name a digest is kept.
+    fn user(client: &Client, user: &str) -> Self {
+        let mut short = [0; 16];
+        let whole = digest(&SHA256, user.as_bytes());
+        for (to, from) in short.iter_mut().zip(whole.as_ref()) {
+            *to = *from;
+        }
+        Self {
+            user: Some(short),
+            ..Self::address(client)
+        }
+    }
+
+    fn limit(&self) -> usize {
+        if self.user.is_some() {
+            OF_USER
+        } else {
+            OF_ADDRESS
+        }
+    }
+}
+
+impl BackOff {
+    /// Seconds until a check may be made again; nothing where it may be made now.
+    pub(in crate::security) fn held(
+        &self,
+        client: &Client,
+        user: &str,
+        now: Duration,
+    ) -> Option<u32> {
+        let counters = self.lock();
+        [Who::user(client, user), Who::address(client)]
+            .iter()
+            .filter_map(|who| counters.held(who, now))
+            .max()
+    }
+
+    /// Counts a failure.
+    pub(in crate::security) fn failed(&self, client: &Client, user: &str, now: Duration) {
+        let mut counters = self.lock();
+        counters.count(Who::user(client, user), now);
+        counters.count(Who::address(client), now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counters {
+    fn held(&self, who: &Who, now: Duration) -> Option<u32> {
+        let counter = self.known.get(who)?;
+        // The failure that has to grow old before there is room for another.
+        let oldest = counter.failures.len().checked_sub(who.limit())?;
+        let ends = counter.failures.get(oldest)?.saturating_add(SPAN);
+        let left = ends.checked_sub(now).filter(|left| !left.is_zero())?;
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        u32::try_from(seconds).ok()
+    }
+
+    fn count(&mut self, who: Who, now: Duration) {
+        self.touches += 1;
+        let touch = self.touches;
+        let limit = who.limit();
+        let counter = self.known.entry(who).or_insert_with(|| Counter {
+            failures: VecDeque::new(),
+            touch,
+        });
+        counter.touch = touch;
+        counter.failures.push_back(now);
+        // More than the limit of them says nothing that the limit does not.
+        while counter.failures.len() > limit
+            || counter
+                .failures
+                .front()
+                .is_some_and(|first| first.saturating_add(SPAN) <= now)
+        {
+            counter.failures.pop_front();
+        }
+        self.order.push_back((who, touch));
+        while self.known.len() > COUNTERS || self.order.len() > 2 * COUNTERS {
+            let Some((oldest, touch)) = self.order.pop_front() else {
+                return;
+            };
+            match self.known.get(&oldest) {
+                Some(counter) if counter.touch == touch => {
+                    self.known.remove(&oldest);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(ip: &str) -> Client {
+        Client {
+            ip: Some(ip.parse().unwrap()),
+            port: 0,
+        }
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(1_000_000 + seconds)
+    }
+
+    #[test]
+    fn ten_failures_with_one_user_hold_that_user_at_that_address_for_five_minutes() {
+        let back_off = BackOff::default();
+        let (here, there) = (client("192.0.2.1"), client("192.0.2.2"));
+        for second in 0..10 {
+            assert_eq!(back_off.held(&here, "ada", at(second)), None);
+            back_off.failed(&here, "ada", at(second));
+        }
+        assert_eq!(back_off.held(&here, "ada", at(10)), Some(290));
+        assert_eq!(back_off.held(&here, "bob", at(10)), None);
+        assert_eq!(back_off.held(&there, "ada", at(10)), None);
+        assert_eq!(back_off.held(&here, "ada", at(299)), Some(1));
+        assert_eq!(back_off.held(&here, "ada", at(300)), None);
+        // One more is one again too many until the next has grown old.
+        back_off.failed(&here, "ada", at(300));
+        assert_eq!(back_off.held(&here, "ada", at(300)), Some(1));
+        assert_eq!(back_off.held(&here, "ada", at(301)), None);
+    }
+
+    #[test]
+    fn a_hundred_failures_hold_the_address_whatever_the_user() {
+        let back_off = BackOff::default();
+        let here = client("192.0.2.1");
+        for number in 0..100 {
+            assert_eq!(back_off.held(&here, "new", at(0)), None, "{number}");
+            back_off.failed(&here, &format!("user {number}"), at(0));
+        }
+        assert_eq!(back_off.held(&here, "new", at(0)), Some(300));
+        assert_eq!(back_off.held(&client("192.0.2.2"), "new", at(0)), None);
+    }
+
+    #[test]
+    fn a_network_of_one_subscriber_is_one_client() {
+        let back_off = BackOff::default();
+        for last in 0..10 {
+            back_off.failed(&client(&format!("2001:db8:0:1::{last}")), "ada", at(0));
+        }
+        assert!(
+            back_off
+                .held(&client("2001:db8:0:1:ffff::1"), "ada", at(1))
+                .is_some()
+        );
+        assert!(
+            back_off
+                .held(&client("2001:db8:0:2::1"), "ada", at(1))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_counter_that_was_idle_longest_goes_first() {
+        let back_off = BackOff::default();
+        let here = client("192.0.2.1");
+        for _ in 0..10 {
+            back_off.failed(&here, "ada", at(0));
+        }
+        for number in 0..u32::try_from(COUNTERS).unwrap() {
+            let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+            back_off.failed(&client(&address.to_string()), "x", at(1));
+            if number == 1000 {
+                back_off.failed(&here, "ada", at(1));
+            }
+            let counters = back_off.lock();
+            assert!(counters.known.len() <= COUNTERS);
+            assert!(counters.order.len() <= 2 * COUNTERS);
+        }
+        assert_eq!(back_off.held(&here, "ada", at(2)), None);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_holds_nobody_for_ever() {
+        let back_off = BackOff::default();
+        let here = client("192.0.2.1");
+        for _ in 0..10 {
+            back_off.failed(&here, "ada", at(1000));
+        }
+        assert_eq!(back_off.held(&here, "ada", at(0)), Some(1300));
+        assert_eq!(back_off.held(&here, "ada", at(1300)), None);
+    }
+}

@@ -1,0 +1,415 @@
+//! Basic authentication (RFC 7617): a user and a password with each request.
+//!
+//! 1. `Authorization: Basic`, in any case, and standard base64 with its padding; user and password
+//!    are UTF-8 without control characters, and the first colon ends the user. Anything else under
+//!    that scheme is 401, and so are an unknown user and a wrong password, which look alike.
+//! 2. What is stored for a user is a password or a hash of one ([`hash_password`](super::hash_password)).
+//!    Hashes are compared on threads of their own; where too many wait it is 503 with `Retry-After`.
+//! 3. A log-in that succeeded is known for 60 seconds, under a keyed digest of user, password and what
+//!    is stored; at most 10,000 of them.
+//! 4. An unknown user costs the comparison that the table's dearest entry costs.
+//! 5. Who failed too often is not compared at all (429), unless the log-in is known
+//!    (`back_off`).
+//!
+//! # Deployment
+//! The password travels with each request: use it under TLS alone. A browser sends it by itself, so
+//! what it protects needs protection against forged requests.
+//!
+//! # Examples
+//! ```
+//! use apifrom::testing::TestClient;
+//! use apifrom::security::BasicAuthRequired;
+//! use apifrom::{Api, api, endpoints};
+//!
+//! #[api(route = "/", method = "GET")]
+//! fn home() -> &'static str {
+//!     "welcome"
+//! }
+//!
+//! let users = BasicAuthRequired::new().user("user1", "password1").realm("My API");
+//! let client = TestClient::new(Api::new().auth(users).endpoints(endpoints![home]).build()?);
+//!
+//! // base64 of user1:password1
+//! let known = client.get("/").header("Authorization", "Basic dXNlcjE6cGFzc3dvcmQx").send()?;
+//! assert_eq!(known.status(), 200);
+//! let refused = client.get("/").send()?;
+//! assert_eq!(refused.status(), 401);
+//! assert_eq!(
+//!     refused.header("WWW-Authenticate"),
+//!     Some(r#"Basic realm="My API", charset="UTF-8""#)
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::header::AUTHORIZATION;
+
+use super::authenticator::{Attempt, Authenticator, FailureKind};
+use super::back_off::BackOff;
+use super::challenge::Challenge;
+use super::credential::{Place, Sent};
+use super::identity::{Identity, Method};
+use super::password::{Hash, MAX, Plain, Pool};
+use super::protection::{AuthMethod, Compiling};
+use crate::clock::Clock;
+use crate::request::{Client, Context, Head};
+use crate::secret::Secret;
+
+/// How long a log-in that succeeded is known, and how many are.
+const KNOWN_FOR: Duration = Duration::from_mins(1);
+const KNOWN: usize = 10_000;
+/// The most bytes a user's name may have.
+const MAX_USER: usize = 256;
+/// When it may be worth another try where too many comparisons wait, in seconds.
+const RETRY_AFTER: u32 = 1;
+
+/// Lets users in who know their password.
+#[derive(Clone)]
+#[must_use]
+pub struct BasicAuthRequired {
+    credentials: Vec<(String, Secret<String>)>,
+    realm: String,
+    name: Option<String>,
+}
+
+impl Default for BasicAuthRequired {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BasicAuthRequired {
+    /// No user yet.
+    pub fn new() -> Self {
+        Self {
+            credentials: Vec::new(),
+            realm: "api".to_owned(),
+            name: None,
+        }
+    }
+
+    /// Adds a user with a password, or with the hash of one.
+    pub fn user(mut self, user: impl Into<String>, stored: impl Into<Secret<String>>) -> Self {
+        self.credentials.push((user.into(), stored.into()));
+        self
+    }
+
+    /// Adds users.
+    pub fn credentials<U: Into<String>, P: Into<Secret<String>>>(
+        mut self,
+        users: impl IntoIterator<Item = (U, P)>,
+    ) -> Self {
+        for (user, stored) in users {
+            self = self.user(user, stored);
+        }
+        self
+    }
+
+    /// The realm of the challenge, which browsers show. Defaults to `api`.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = realm.into();
+        self
+    }
+
+    /// Under which name a handler finds the user. Defaults to `username`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    fn table(&self, key: &hmac::Key, compiling: &mut Compiling<'_>) -> HashMap<Box<str>, Stored> {
+        let mut table = HashMap::new();
+        if self.credentials.is_empty() {
+            compiling.error("credentials", "expected at least one user, found none");
+        }
+        for (index, (user, stored)) in self.credentials.iter().enumerate() {
+            let field = format!("credentials[{index}]");
+            if user.is_empty() || user.contains(':') || !is_text(user) || user.len() > MAX_USER {
+                compiling.error(
+                    &field,
+                    "expected a user of 1 to 256 bytes, without colon and control characters",
+                );
+                continue;
+            }
+            let secret = stored.expose();
+            let stored = match Hash::parse(secret) {
+                Ok(Some(hash)) => Stored::Hash(Arc::new(hash)),
+                Ok(None) if secret.is_empty() => {
+                    compiling.error(&field, "expected a password, found none");
+                    continue;
+                }
+                Ok(None) if secret.len() > MAX || !is_text(secret) => {
+                    compiling.error(
+                        &field,
+                        "expected a password of at most 1024 bytes, without control characters",
+                    );
+                    continue;
+                }
+                Ok(None) => Stored::Plain(Plain::new(secret, key)),
+                Err(why) => {
+                    compiling.error(&field, why.to_string());
+                    continue;
+                }
+            };
+            if table.insert(user.as_str().into(), stored).is_some() {
+                compiling.error(&field, "is there twice");
+            }
+        }
+        table
+    }
+}
+
+impl fmt::Debug for BasicAuthRequired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BasicAuthRequired")
+            .field("users", &self.credentials.len())
+            .field("realm", &self.realm)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AuthMethod for BasicAuthRequired {
+    fn declared_as(&self) -> &'static str {
+        "basic_auth_required"
+    }
+
+    fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {
+        let before = compiling.errors();
+        let Ok(key) = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()) else {
+            compiling.error("credentials", "the system gives no random bytes");
+            return None;
+        };
+        let table = self.table(&key, compiling);
+        let name = compiling.state_name(self.name.as_deref());
+        let parameters = [("realm", self.realm.as_str()), ("charset", "UTF-8")];
+        // RFC 7617 gives Basic no error parameter.
+        let challenge = match Challenge::new("Basic", &parameters, &[], false) {
+            Ok(challenge) => challenge,
+            Err(error) => {
+                compiling.note(error);
+                return None;
+            }
+        };
+        if compiling.errors() > before {
+            return None;
+        }
+        let hashes = table.values().filter_map(|stored| match stored {
+            Stored::Hash(hash) => Some(hash),
+            Stored::Plain(_) => None,
+        });
+        let dearest = hashes.max_by_key(|hash| hash.cost()).map(Arc::clone);
+        let nobody = Plain::new("", &key);
+        Some(Arc::new(Basic(Arc::new(Inner {
+            place: Place::Scheme {
+                header: AUTHORIZATION,
+                scheme: "Basic".into(),
+            },
+            table,
+            dearest,
+            nobody,
+            key,
+            known: RwLock::default(),
+            pool: compiling.shared(Pool::new),
+            back_off: compiling.shared(BackOff::default),
+            clock: compiling.clock(),
+            challenge,
+            name,
+        }))))
+    }
+}
+
+struct Basic(Arc<Inner>);
+
+/// The users of one declaration.
+struct Inner {
+    place: Place,
+    table: HashMap<Box<str>, Stored>,
+    /// What an unknown user is compared with, where anything is hashed.
+    dearest: Option<Arc<Hash>>,
+    /// What an unknown user is compared with, where nothing is.
+    nobody: Plain,
+    /// Of this process, for what is kept of passwords.
+    key: hmac::Key,
+    /// Log-ins that succeeded, and until when they are known.
+    known: RwLock<HashMap<[u8; 32], Duration>>,
+    pool: Arc<Pool>,
+    back_off: Arc<BackOff>,
+    clock: Arc<dyn Clock>,
+    challenge: Challenge,
+    name: Option<Arc<str>>,
+}
+
+enum Stored {
+    Plain(Plain),
+    Hash(Arc<Hash>),
+}
+
+impl Authenticator for Basic {
+    fn method(&self) -> Method {
+        Method::Basic
+    }
+
+    fn state_name(&self) -> &str {
+        self.0
+            .name
+            .as_deref()
+            .unwrap_or_else(|| self.method().state_name())
+    }
+
+    fn challenge(&self) -> &Challenge {
+        &self.0.challenge
+    }
+
+    fn authenticate(&self, head: &Head, context: &Context) -> Attempt {
+        let encoded = match self.0.place.find(head) {
+            Sent::Absent => return Attempt::Absent,
+            Sent::Doubled => return Attempt::failed(FailureKind::Ambiguous, "doubled"),
+            Sent::Malformed => return Attempt::failed(FailureKind::Invalid, "malformed"),
+            Sent::One(encoded) => encoded,
+        };
+        match read(&encoded) {
+            Some(sent) => self.0.judge(sent, context.client),
+            None => Attempt::failed(FailureKind::Invalid, "malformed"),
+        }
+    }
+}
+
+/// A user and a password, as they were sent.
+struct Pair {
+    text: Secret<String>,
+    colon: usize,
+}
+
+impl Pair {
+    fn user(&self) -> &str {
+        self.text.expose().get(..self.colon).unwrap_or_default()
+    }
+
+    fn password(&self) -> &str {
+        self.text.expose().get(self.colon + 1..).unwrap_or_default()
+    }
+}
+
+/// RFC 7617 §2: user and password are joined by a colon, which the user cannot hold.
+fn read(encoded: &str) -> Option<Pair> {
+    // Four letters are three bytes; what is longer than both at their most is not worth decoding.
+    if encoded.len() > (MAX + MAX_USER + 1).div_ceil(3) * 4 {
+        return None;
+    }
+    let bytes = BASE64_STANDARD.decode(encoded).ok()?;
+    let text = Secret::new(String::from_utf8(bytes).ok()?);
+    let colon = text.expose().find(':')?;
+    let pair = Pair { text, colon };
+    let is_sound = is_text(pair.text.expose())
+        && pair.user().len() <= MAX_USER
+        && pair.password().len() <= MAX;
+    is_sound.then_some(pair)
+}
+
+fn is_text(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+impl Inner {
+    fn judge(self: &Arc<Self>, sent: Pair, client: Client) -> Attempt {
+        let now = self.clock.unix();
+        let login = self.login(&sent);
+        if self.is_known(&login, now) {
+            return Attempt::Passed(self.identity(sent.user()));
+        }
+        // Beyond its failures nobody is told whether this one would have been right.
+        if let Some(retry_after) = self.back_off.held(&client, sent.user(), now) {
+            return Attempt::failed(FailureKind::Held { retry_after }, "held_back");
+        }
+        let stored = self.table.get(sent.user());
+        let (hash, is_user) = match (stored, &self.dearest) {
+            (Some(Stored::Hash(hash)), _) => (Arc::clone(hash), true),
+            (Some(Stored::Plain(plain)), _) => {
+                let matches = plain.matches(sent.password(), &self.key);
+                return self.settle(matches, &sent, login, client);
+            }
+            (None, Some(dearest)) => (Arc::clone(dearest), false),
+            (None, None) => {
+                self.nobody.matches(sent.password(), &self.key);
+                return self.settle(false, &sent, login, client);
+            }
+        };
+        let inner = Arc::clone(self);
+        Attempt::wait(async move {
+            let password = Secret::from(sent.password());
+            let compare = move || hash.matches(password.expose());
+            let busy = FailureKind::Unavailable {
+                retry_after: RETRY_AFTER,
+            };
+            let Ok(answer) = inner.pool.submit(compare) else {
+                return Attempt::failed(busy, "busy");
+            };
+            match answer.await {
+                Ok(matches) => inner.settle(matches && is_user, &sent, login, client),
+                Err(_) => Attempt::failed(busy, "busy"),
+            }
+        })
+    }
+
+    fn settle(&self, matches: bool, sent: &Pair, login: [u8; 32], client: Client) -> Attempt {
+        let now = self.clock.unix();
+        if !matches {
+            self.back_off.failed(&client, sent.user(), now);
+            return Attempt::failed(FailureKind::Invalid, "wrong_password");
+        }
+        self.learn(login, now);
+        Attempt::Passed(self.identity(sent.user()))
+    }
+
+    fn identity(&self, user: &str) -> Identity {
+        Identity::new(Method::Basic)
+            .named(self.name.as_ref())
+            .subject_is(user)
+            // A browser sends it by itself, once it was typed in.
+            .ambient(true)
+    }
+
+    /// What a log-in is known under. What is stored never changes while this table lives.
+    fn login(&self, sent: &Pair) -> [u8; 32] {
+        let tag = hmac::sign(&self.key, sent.text.expose().as_bytes());
+        let mut login = [0; 32];
+        for (to, from) in login.iter_mut().zip(tag.as_ref()) {
+            *to = *from;
+        }
+        login
+    }
+
+    fn is_known(&self, login: &[u8; 32], now: Duration) -> bool {
+        let known = self
+            .known
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.get(login).is_some_and(|until| {
+            // A clock that was put back must not keep a log-in known for longer.
+            now < *until && *until <= now + KNOWN_FOR
+        })
+    }
+
+    fn learn(&self, login: [u8; 32], now: Duration) {
+        let mut known = self
+            .known
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.len() >= KNOWN && !known.contains_key(&login) {
+            known.retain(|_, until| now < *until);
+            // All are live: this one is compared again each time, which is slower and no weaker.
+            if known.len() >= KNOWN {
+                return;
+            }
+        }
+        known.insert(login, now + KNOWN_FOR);
+    }
+}
