@@ -121,7 +121,8 @@ impl JwtRequired {
         }
     }
 
-    /// The key that verifies: a shared secret, or a public key in PEM, as a JWK or a JWK Set.
+    /// The key that verifies: a shared secret, or a public key in PEM, as a JWK or a JWK Set. In a
+    /// certificate only the key is read: who issued it, and until when, is not asked.
     ///
     /// # Security
     /// A shared secret is at least as long as the algorithm's hash (RFC 7518 §3.2). Whoever has it

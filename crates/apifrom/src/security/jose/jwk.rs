@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -11,6 +10,9 @@ use super::algorithm::{Algorithm, Family};
 use super::base64url;
 use crate::json::{self, JsonLimits};
 use crate::secret::Secret;
+
+/// The most keys that one set may hold.
+const MAX_KEYS: usize = 128;
 
 /// A key as it is written. Members that are not read here are passed over.
 #[derive(Deserialize)]
@@ -121,17 +123,11 @@ pub(super) struct RsaPrivate {
     pub(super) qi: Zeroizing<Vec<u8>>,
 }
 
-/// True when `text` can be meant as a JWK or a set of them, and so for no shared secret.
+/// True when `text` can be meant as a JWK or a set of them, whole or broken, and so for no shared
+/// secret.
 pub(super) fn looks_like_a_key(text: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Marks {
-        kty: Option<IgnoredAny>,
-        keys: Option<IgnoredAny>,
-    }
-    let object = text.trim_ascii_start().starts_with(b"{");
-    object
-        && serde_json::from_slice::<Marks>(text)
-            .map_or(true, |marks| marks.kty.is_some() || marks.keys.is_some())
+    let names = |name: &[u8]| memchr::memmem::find(text, name).is_some();
+    text.trim_ascii_start().starts_with(b"{") && (names(b"\"kty\"") || names(b"\"keys\""))
 }
 
 /// Reads a JWK or a JWK Set.
@@ -153,6 +149,13 @@ pub(super) fn read(text: &[u8]) -> Result<Document, String> {
     let Some(Value::Array(keys)) = document.remove("keys") else {
         return Err("is no JWK Set: expected a list under keys".to_owned());
     };
+    // A token without a name is held against each of them.
+    if keys.len() > MAX_KEYS {
+        return Err(format!(
+            "is a JWK Set of {} keys; expected at most {MAX_KEYS} keys",
+            keys.len()
+        ));
+    }
     let mut ids = HashSet::new();
     for id in keys.iter().filter_map(|key| key.get("kid")?.as_str()) {
         if !ids.insert(id) {

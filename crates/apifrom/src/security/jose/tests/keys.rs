@@ -147,7 +147,9 @@ fn what_looks_like_a_key_is_no_secret() {
     let der = KeyText::from(der.as_slice());
     assert!(SigningKey::read(&der, Algorithm::Hs256).is_err());
     // A secret may begin with a brace all the same.
-    assert!(!keys(&["{}"], &[Algorithm::Hs256]).is_empty());
+    for secret in ["{}", "{x9!kty", r#"{"a":1}"#] {
+        assert!(!keys(&[secret], &[Algorithm::Hs256]).is_empty());
+    }
 }
 
 #[test]
@@ -426,4 +428,103 @@ fn nothing_prints_a_key() {
     ] {
         assert!(!refused_key(bad, Algorithm::Hs256).contains("hidden"));
     }
+}
+
+/// A JWK of the RSA modulus of these tests with another exponent.
+fn rsa_with_exponent(exponent: &[u8]) -> String {
+    let der = super::super::pem::read(RSA_PUBLIC_PKCS1).unwrap().der;
+    // SEQUENCE of an INTEGER with 257 bytes, the first of which is zero.
+    let modulus = base64url::encode(&der[9..9 + 256]);
+    let exponent = base64url::encode(exponent);
+    format!(r#"{{"kty":"RSA","n":"{modulus}","e":"{exponent}"}}"#)
+}
+
+#[test]
+fn an_rsa_key_without_a_sound_exponent_is_refused() {
+    let token = sign(
+        RSA_PRIVATE,
+        Algorithm::Rs256,
+        &header(Algorithm::Rs256),
+        "{}",
+    );
+    let sound = keys(&[&rsa_with_exponent(&[1, 0, 1])], &[Algorithm::Rs256]);
+    assert!(verify(&sound, &token).is_ok());
+    let padded = keys(&[&rsa_with_exponent(&[0, 1, 0, 1])], &[Algorithm::Rs256]);
+    assert!(verify(&padded, &token).is_ok());
+    // With 1 every signature is its own message.
+    for exponent in [&[][..], &[0], &[1], &[2], &[1, 0, 0], &[3, 0, 0, 0, 0, 1]] {
+        let refused = refused_key(&rsa_with_exponent(exponent), Algorithm::Rs256);
+        assert!(
+            refused.contains("is no valid RSA key"),
+            "{exponent:?}: {refused}"
+        );
+    }
+}
+
+#[test]
+fn a_point_that_is_not_on_its_curve_is_no_key() {
+    let x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
+    for (x, y) in [
+        (x, x),
+        (x, &"A".repeat(43)),
+        (&"A".repeat(43), &"A".repeat(43)),
+    ] {
+        let jwk = format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}"}}"#);
+        let refused = refused_key(&jwk, Algorithm::Es256);
+        assert!(refused.contains("is no valid EC key on P-256"), "{refused}");
+    }
+}
+
+#[test]
+fn signatures_that_need_no_key_do_not_verify() {
+    for (algorithm, public, size) in [
+        (Algorithm::Es256, P256[2], 64),
+        (Algorithm::Es384, P384[2], 96),
+        (Algorithm::Es512, P521[2], 132),
+        (Algorithm::EdDsa, ED25519[1], 64),
+        (Algorithm::Rs256, RSA_PUBLIC, 256),
+        (Algorithm::Ps256, RSA_PUBLIC, 256),
+        (Algorithm::Hs256, SECRET, 32),
+    ] {
+        let own = keys(&[public], &[algorithm]);
+        for signature in [
+            vec![0; size],
+            vec![0xff; size],
+            vec![],
+            vec![0; size - 1],
+            vec![0; 1024],
+        ] {
+            let token = parts(header(algorithm).as_bytes(), b"{}", &signature);
+            let refused = verify(&own, &token).unwrap_err();
+            assert_eq!(refused, Refusal::BadSignature, "{algorithm}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_of_ecdsa_in_der_is_refused() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+
+    let der = super::super::pem::read(P256[1]).unwrap().der;
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der).unwrap();
+    let signed = parts(header(Algorithm::Es256).as_bytes(), b"{}", b"");
+    let message = signed.trim_end_matches('.');
+    let signature = pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
+    let token = format!("{message}.{}", base64url::encode(signature.as_ref()));
+    let own = keys(&[P256[2]], &[Algorithm::Es256]);
+    assert_eq!(verify(&own, &token).unwrap_err(), Refusal::BadSignature);
+}
+
+#[test]
+fn there_are_at_most_so_many_keys() {
+    let set = |count: usize| {
+        let keys: Vec<_> = (0..count)
+            .map(|id| format!(r#"{{"kty":"oct","kid":"{id}","k":"AAAA"}}"#))
+            .collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+    };
+    keys(&[&set(128)], &[Algorithm::Hs256]);
+    let refused = refused_key(&set(129), Algorithm::Hs256);
+    assert!(refused.contains("at most 128 keys"), "{refused}");
 }
