@@ -10,7 +10,7 @@ use apifrom::{
     Reply, Request, Secret,
 };
 
-use super::secured::{Secured, errors};
+use super::secured::{START, Secured, errors};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const CHALLENGE: &str = r#"Bearer realm="api""#;
@@ -301,7 +301,9 @@ fn the_options_of_verification_work_in_both_directions() {
 #[test]
 fn an_id_token_is_bound_to_the_access_token_beside_it() {
     let access_token = "an-access-token";
-    let creator = CreateToken::new(SECRET, "HS256").access_token(access_token);
+    let creator = CreateToken::new(SECRET, "HS256")
+        .access_token(access_token)
+        .clock(Arc::new(ManualClock::at(START)));
     let token = bearer(&creator.sign(r#"{"sub":"ada"}"#).unwrap());
     let declared = tokens().verify_at_hash(true);
     let header = Secured::new(declared.clone().access_token_header("X-Access-Token"));
@@ -653,7 +655,7 @@ fn a_secret_that_can_be_guessed_is_a_warning_and_an_error_under_strict() {
             .secret("your-secret-key")
             .algorithm("HS256")
     };
-    let secured = Secured::new(weak());
+    let secured = Secured::with(weak(), |api| api.clock(Arc::new(apifrom::SystemClock)));
     let event = secured.last_event();
     assert!(
         event.starts_with("configuration_weak is shorter than the 32 bytes"),
