@@ -55,6 +55,7 @@ use crate::request::{Context, Head};
 mod preparing;
 
 /// Lets callers in who hold a signed token.
+#[doc(alias = "jwt_required")]
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct JwtRequired {

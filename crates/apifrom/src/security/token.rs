@@ -45,6 +45,7 @@ use crate::error::ConfigError;
 const EXPIRES_DELTA: Duration = Duration::from_hours(1);
 
 /// Makes tokens. What it is told holds for every token that it signs.
+#[doc(alias = "create_jwt_token")]
 #[derive(Clone)]
 #[must_use]
 pub struct CreateToken {

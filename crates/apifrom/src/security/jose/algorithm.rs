@@ -9,6 +9,7 @@ use aws_lc_rs::{digest, hmac};
 ///
 /// `none` is not among them, and neither is anything that only some libraries know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Algorithm {
     /// HMAC with SHA-256.
     Hs256,
