@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import ssl
 import subprocess
@@ -13,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from apifrom.exceptions import ConfigurationError
+from apifrom.security import create_jwt_token
 from apifrom.testing import TestClient
 
 ROOT = Path(__file__).parent.parent
@@ -129,3 +133,165 @@ def test_the_api_key_block_lets_its_keys_in_and_nobody_else():
             assert refused.headers["www-authenticate"].startswith("ApiKey realm=")
             assert "api-key-3" not in refused.text
         assert client.get(f"{path}?X-API-Key=api-key-1").status_code == 401
+
+
+WEAK = "your-secret-key"
+
+
+def bearer(payload, secret=WEAK, **options):
+    return {"Authorization": f"Bearer {create_jwt_token(payload, secret, 'HS256', **options)}"}
+
+
+FORGED = {
+    "absent": {},
+    "another scheme": {"Authorization": "Basic dXNlcjE6cGFzc3dvcmQx"},
+    "no token": {"Authorization": "Bearer"},
+    "another key": bearer({"sub": "user123"}, "another-secret-key"),
+    "no expiry": bearer({"sub": "user123"}, expires_delta=None),
+    "expired": bearer({"sub": "user123", "exp": 1_000_000_000}, expires_delta=None),
+    "unsigned": {
+        "Authorization": "Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJ1c2VyMTIzIn0."
+    },
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_the_jwt_block_refuses_what_is_no_token_of_its_own(forged):
+    module = load(block("JWT Authentication", "Generating JWT Tokens"), "guide_01")
+    with TestClient(module.app) as client:
+        answer = client.get("/protected", headers=bearer({"sub": "user123"}))
+        assert answer.json() == {"message": "Hello, user user123!"}
+        # An audience is left unread, as the block says.
+        answer = client.get("/protected", headers=bearer({"sub": "u"}, audience="others"))
+        assert answer.status_code == 200
+        refused = client.get("/protected", headers=forged)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer ")
+        sent = forged.get("Authorization", "").startswith("Bearer")
+        assert ('error="invalid_token"' in refused.headers["www-authenticate"]) == sent
+        assert refused.headers["cache-control"] == "no-store"
+
+
+def test_the_token_block_prints_a_token_that_the_jwt_block_takes(capsys):
+    load(block("Generating JWT Tokens", "API Key Authentication"), "guide_02")
+    token = capsys.readouterr().out.strip().removeprefix("JWT Token: ")
+    header, payload, _ = token.split(".")
+    decode = lambda part: json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))  # noqa: E731
+    assert decode(header) == {"alg": "HS256", "typ": "JWT"}
+    claims = decode(payload)
+    assert claims["exp"] - claims["iat"] == 3600
+    assert (claims["sub"], claims["role"]) == ("user123", "admin")
+    module = load(block("JWT Authentication", "Generating JWT Tokens"), "guide_01")
+    with TestClient(module.app) as client:
+        answer = client.get("/protected", headers={"Authorization": f"Bearer {token}"})
+        assert answer.json() == {"message": "Hello, user user123!"}
+
+
+def basic(user, password):
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def test_the_basic_block_lets_its_users_in_and_nobody_else():
+    module = load(block("Basic Authentication", "OAuth2 Authentication"), "guide_04")
+    path = "/basic-auth-protected"
+    with TestClient(module.app) as client:
+        for user, password in (("user1", "password1"), ("user2", "password2")):
+            answer = client.get(path, headers=basic(user, password))
+            assert answer.json() == {"message": f"Hello, {user}!"}
+        for headers in (
+            {},
+            basic("user1", "password2"),
+            basic("user3", "password1"),
+            {"Authorization": "Basic !"},
+            {"Authorization": "Bearer x"},
+        ):
+            refused = client.get(path, headers=headers)
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"] == 'Basic realm="My API", charset="UTF-8"'
+
+
+def test_the_multi_block_takes_either_and_says_which():
+    source = block("Multiple Authentication Methods", "Security Middleware")
+    module = load(source, "guide_06")
+    path = "/multi-auth-protected"
+    with TestClient(module.app) as client:
+        answer = client.get(path, headers=bearer({"sub": "user123"}))
+        assert answer.json() == {"message": "Hello, JWT user user123!"}
+        answer = client.get(path, headers={"X-API-Key": "api-key-1"})
+        assert answer.json() == {"message": "Hello, API key api-key-1!"}
+        # The first that passes is taken; one that fails does not stop the next.
+        both = {**bearer({"sub": "u"}), "X-API-Key": "api-key-1"}
+        assert client.get(path, headers=both).json() == {"message": "Hello, JWT user u!"}
+        either = {**FORGED["another key"], "X-API-Key": "api-key-1"}
+        assert client.get(path, headers=either).json() == {"message": "Hello, API key api-key-1!"}
+        for headers in ({}, FORGED["expired"], {"X-API-Key": "api-key-2"}):
+            refused = client.get(path, headers=headers)
+            assert refused.status_code == 401
+            challenges = refused.headers["www-authenticate"]
+            assert challenges.startswith(("Bearer ", "ApiKey "))
+
+
+def test_the_secrets_block_starts_only_with_its_secret(monkeypatch):
+    source = block("2. Store Secrets Securely", "3. Implement Proper Error Handling")
+    monkeypatch.delenv("JWT_SECRET", raising=False)
+    monkeypatch.delenv("JWT_ALGORITHM", raising=False)
+    for absent in (None, ""):
+        if absent is not None:
+            monkeypatch.setenv("JWT_SECRET", absent)
+        with pytest.raises(ConfigurationError) as refused:
+            load(source, "guide_14").app.freeze()
+        assert "jwt_required.secret" in str(refused.value)
+    monkeypatch.setenv("JWT_SECRET", "a secret of at least thirty-two bytes")
+    module = load(source, "guide_14")
+    with TestClient(module.app) as client:
+        good = bearer({"sub": "u"}, "a secret of at least thirty-two bytes")
+        assert client.get("/protected", headers=good).status_code == 200
+        assert client.get("/protected", headers=bearer({"sub": "u"})).status_code == 401
+
+
+LOGGED = """
+import os, runpy, sys
+os.chdir(sys.argv[1])
+program = runpy.run_path("guide_16.py")
+from apifrom.testing import TestClient
+with TestClient(program["app"]) as client:
+    for authorization in sys.argv[2:]:
+        client.get("/protected", headers={"Authorization": authorization})
+"""
+
+
+def test_the_logging_block_logs_its_own_line_and_the_refused_attempts(tmp_path):
+    source = block("4. Implement Proper Logging", "5. Implement Proper Access Control")
+    (tmp_path / "guide_16.py").write_text(source)
+    good = bearer({"sub": "user123"})["Authorization"]
+    forged = FORGED["another key"]["Authorization"]
+    subprocess.run(
+        [sys.executable, "-c", LOGGED, str(tmp_path), good, forged], check=True, timeout=60
+    )
+    log = (tmp_path / "security.log").read_text()
+    assert "security - INFO - Access to protected endpoint: user=user123, ip=127.0.0.1" in log
+    assert "apifrom.security - INFO - authentication_succeeded" in log
+    assert "apifrom.security - WARNING - authentication_failed" in log
+    assert "bad_signature" in log
+    assert log.count("configuration_weak") == 1
+    for part in (*good.split("."), *forged.split(".")):
+        assert part.removeprefix("Bearer ") not in log
+    assert WEAK not in log
+
+
+def test_the_access_control_block_knows_its_roles():
+    module = load(block("5. Implement Proper Access Control", "Security Checklist"), "guide_17")
+    with TestClient(module.app) as client:
+        for roles, status in [
+            (["admin"], 200),
+            (["user", "admin"], 200),
+            (["user"], 403),
+            ([], 403),
+            (None, 403),
+        ]:
+            payload = {"sub": "u"} if roles is None else {"sub": "u", "roles": roles}
+            answer = client.get("/admin", headers=bearer(payload))
+            assert answer.status_code == status
+            expected = {"message": "Admin endpoint"} if status == 200 else {"error": "Forbidden"}
+            assert answer.json() == expected
+        assert client.get("/admin").status_code == 401

@@ -64,7 +64,7 @@ def both(make):
     return pytest.mark.parametrize("hook", [make(False), make(True)], ids=["def", "async def"])
 
 
-def befores(decide):
+def before_of(decide):
     def make(is_async):
         class Before(Middleware):
             if is_async:
@@ -82,7 +82,7 @@ def befores(decide):
     return make
 
 
-def afters(change):
+def after_of(change):
     def make(is_async):
         class After(Middleware):
             if is_async:
@@ -104,7 +104,7 @@ def mark(request):
     request.state.seen = [request.path_params["item_id"], request.method]
 
 
-@both(befores(mark))
+@both(before_of(mark))
 def test_what_before_lets_pass_reaches_the_handler_with_its_state(hook):
     app = example(hook)
     with TestClient(app) as client:
@@ -113,7 +113,7 @@ def test_what_before_lets_pass_reaches_the_handler_with_its_state(hook):
             assert answer.json() == {"item_id": number, "seen": [str(number), "GET"]}
 
 
-@both(befores(lambda request: ({"no": request.url.path}, 418)))
+@both(before_of(lambda request: ({"no": request.url.path}, 418)))
 def test_what_before_returns_is_the_answer_and_no_handler_runs(hook):
     app = example(hook)
     with TestClient(app) as client:
@@ -129,7 +129,7 @@ def refuses(request):
     raise HTTPException(403, "not today")
 
 
-@both(befores(refuses))
+@both(before_of(refuses))
 def test_what_before_raises_is_an_answer_and_no_handler_runs(hook):
     app = example(hook)
     with TestClient(app) as client:
@@ -138,7 +138,7 @@ def test_what_before_raises_is_an_answer_and_no_handler_runs(hook):
     assert app.calls == []
 
 
-@both(befores(lambda request: 1 / 0))
+@both(before_of(lambda request: 1 / 0))
 def test_before_that_fails_lets_nothing_pass(hook, caplog):
     app = example(hook)
     with TestClient(app) as client:
@@ -273,7 +273,7 @@ def stamp(request, response):
     response.headers["x-after"] = f"{request.method} {request.url.path} {response.status}"
 
 
-@both(afters(stamp))
+@both(after_of(stamp))
 def test_after_sees_every_answer(hook):
     app = example(hook)
     with TestClient(app) as client:
@@ -294,7 +294,7 @@ def test_after_sees_every_answer(hook):
         assert client.get("/streams").text == "0;1;2;"
 
 
-@both(afters(lambda request, response: ({"was": response.status}, 200)))
+@both(after_of(lambda request, response: ({"was": response.status}, 200)))
 def test_after_may_answer_in_the_place_of_the_answer(hook):
     app = example(hook)
     with TestClient(app) as client:
@@ -302,7 +302,7 @@ def test_after_may_answer_in_the_place_of_the_answer(hook):
         assert client.get("/plain").json() == {"was": 200}
 
 
-@both(afters(lambda request, response: 1 / 0))
+@both(after_of(lambda request, response: 1 / 0))
 def test_after_that_fails_is_a_failure(hook, caplog):
     app = example(hook)
     with TestClient(app) as client:

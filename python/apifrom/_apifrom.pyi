@@ -48,11 +48,14 @@ __all__ = [
     "_Worker",
     "_pool_load",
     "_run_worker",
+    "create_jwt_token",
     "flush_logs",
     "freeze",
+    "hash_password",
     "secret",
     "serve",
     "static_file",
+    "verify_password",
 ]
 
 _T = TypeVar("_T")
@@ -611,6 +614,33 @@ def secret(name: str) -> Secret:
 
     Raises:
         ConfigurationError: None of them has it, two disagree, or one cannot be read.
+    """
+
+def create_jwt_token(payload: dict[str, Any], options: dict[str, Any]) -> str:
+    """Signs a token; see `apifrom.security.create_jwt_token`.
+
+    Raises:
+        ValueError: Names the option or the claim that is wrong, and shows no value.
+    """
+
+def hash_password(password: str | Secret) -> str:
+    """Hashes a password with Argon2id and a random salt, in PHC form.
+
+    Raises:
+        ValueError: The password is empty, or has more than 1024 bytes.
+    """
+
+def verify_password(password: str | Secret, stored: str | Secret) -> bool:
+    """Whether a password is the one that a stored hash was made of.
+
+    It takes as long as the hash asks for, with the interpreter let go.
+
+    Args:
+        password: What somebody claims to know.
+        stored: An Argon2id or scrypt string in PHC form, or a bcrypt string.
+
+    Raises:
+        ValueError: What is stored is no such hash, or one that would cost too much.
     """
 
 # The API, frozen and served.

@@ -25,19 +25,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from apifrom import _registry
-from apifrom._apifrom import Secret, secret
+from apifrom import _apifrom, _registry
+from apifrom._apifrom import Secret, hash_password, secret, verify_password
 
 __all__ = [
     "OAuth2Token",
     "Protection",
     "Secret",
     "api_key_required",
+    "basic_auth_required",
+    "create_jwt_token",
+    "hash_password",
+    "jwt_required",
     "multi_auth_required",
     "public",
     "secret",
+    "verify_password",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -88,6 +94,184 @@ class OAuth2Token(dict[str, Any]):
 
     def __repr__(self) -> str:
         return f"OAuth2Token({super().__repr__()})"
+
+
+Key = str | bytes | Secret | dict[str, Any]
+"""A key of tokens: a shared secret, or a key in PEM, as text, bytes or `Secret`; a JWK or a JWK Set
+as text or `dict`."""
+
+
+def jwt_required(
+    secret: Key | None = None,
+    algorithm: str | Sequence[str] | None = None,
+    token_location: str = "header",  # noqa: S107 - a place, and no token
+    header_name: str = "Authorization",
+    header_type: str = "Bearer",
+    verify_exp: bool = True,
+    verify_aud: bool | None = None,
+    verify_iss: bool | None = None,
+    verify_sub: bool = False,
+    verify_jti: bool = False,
+    verify_at_hash: bool | None = None,
+    *,
+    keys: Sequence[Key] | None = None,
+    query_name: str = "access_token",
+    cookie_name: str = "access_token",
+    audience: str | Sequence[str] | None = None,
+    issuer: str | Sequence[str] | None = None,
+    leeway: float = 0,
+    access_token_header: str | None = None,
+    access_token_cookie: str | None = None,
+    scopes: Sequence[str] = (),
+    roles: Sequence[str] = (),
+    roles_claim: str = "roles",
+    realm: str = "api",
+    name: str | None = None,
+) -> Protection:
+    """Lets callers in who hold a signed JSON Web Token (RFC 7519).
+
+    A handler finds the claims in `request.state.jwt_payload`. `none` is no algorithm, and a key's
+    type decides what it verifies: a public key never verifies a shared-secret signature. `nbf` and
+    `iat` are checked wherever they are there, and may be ahead by `leeway`, at least 60 seconds.
+
+    Args:
+        secret: The key that verifies: a shared secret, or a public key in PEM, as a JWK or a JWK
+            Set. None is a start-up error, so that an environment variable that is not set lets
+            nobody in.
+        algorithm: The algorithms that tokens may be signed with: `HS256`, `RS256`, `PS256`,
+            `ES256`, each also with 384 and 512, and `EdDSA`. Defaults to `HS256`.
+        token_location: `header`, `query` or `cookie`.
+        header_name: The header that holds the token.
+        header_type: The scheme before the token; empty where the header holds the token alone.
+        verify_exp: A token must have `exp`, and it must not have passed.
+        verify_aud: `aud` must name an `audience`. Defaults to whether there is one.
+        verify_iss: `iss` must be an `issuer`. Defaults to whether there is one.
+        verify_sub: A token must have `sub`.
+        verify_jti: A token must have `jti`.
+        verify_at_hash: `at_hash` must belong to the access token that is sent beside an ID token
+            (OpenID Connect Core 3.1.3.6). Defaults to whether there is a place for it.
+        keys: More keys, so that keys can be rotated: a token is good if any of them signed it.
+        query_name: The query field that holds the token.
+        cookie_name: The cookie that holds the token.
+        audience: The names that `aud` may hold.
+        issuer: The names that `iss` may hold.
+        leeway: Seconds for which a token is still good after its expiry.
+        access_token_header: The header with the access token that `at_hash` belongs to.
+        access_token_cookie: The cookie with that access token.
+        scopes: The scopes that a token must hold in `scope` or `scp`, or it is 403.
+        roles: The roles that a token must hold, all of them, or it is 403.
+        roles_claim: The claim that holds the roles: a list, or a string, which is one role.
+        realm: The realm of the challenge.
+        name: The attribute of `request.state`. Defaults to `jwt_payload`.
+
+    Returns:
+        A decorator, which is a value as well.
+    """
+    options = {
+        "secret": secret,
+        "keys": None if keys is None else list(keys),
+        "algorithm": algorithm,
+        "token_location": token_location,
+        "header_name": header_name,
+        "header_type": header_type,
+        "query_name": query_name,
+        "cookie_name": cookie_name,
+        "verify_exp": verify_exp,
+        "verify_aud": verify_aud,
+        "verify_iss": verify_iss,
+        "verify_sub": verify_sub,
+        "verify_jti": verify_jti,
+        "verify_at_hash": verify_at_hash,
+        "audience": audience,
+        "issuer": issuer,
+        "leeway": leeway,
+        "access_token_header": access_token_header,
+        "access_token_cookie": access_token_cookie,
+        "scopes": scopes,
+        "roles": roles,
+        "roles_claim": roles_claim,
+        "realm": realm,
+        "name": name,
+    }
+    return Protection("jwt", "jwt_required", options)
+
+
+def create_jwt_token(
+    payload: Mapping[str, Any],
+    secret: Key,
+    algorithm: str = "HS256",
+    expires_delta: float | timedelta | None = 3600,
+    *,
+    jti: bool | str = False,
+    issuer: str | None = None,
+    audience: str | Sequence[str] | None = None,
+    kid: str | None = None,
+    access_token: str | None = None,
+) -> str:
+    """Signs a JSON Web Token.
+
+    `iat` is added, and `exp` where there is an `expires_delta`. `payload` is not changed.
+
+    Args:
+        payload: The claims.
+        secret: A shared secret, or a private key in PEM or as a JWK.
+        algorithm: `HS256`, `RS256`, `PS256`, `ES256`, each also with 384 and 512, or `EdDSA`.
+        expires_delta: For how many seconds the token is good. With None no `exp` is added, and such
+            a token is refused unless `verify_exp` is off.
+        jti: True for a random id, or the id itself.
+        issuer: What `iss` becomes.
+        audience: What `aud` becomes.
+        kid: The name of the key, for the header.
+        access_token: The access token that `at_hash` is to bind the token to.
+
+    Returns:
+        The token.
+
+    Raises:
+        TypeError: Something is of another type, or has no form in JSON.
+        ValueError: Names what else is wrong. A claim that would be added and is in `payload`
+            already is an error, since none is overwritten.
+    """
+    options = {
+        "secret": secret,
+        "algorithm": algorithm,
+        "expires_delta": expires_delta,
+        "jti": jti,
+        "issuer": issuer,
+        "audience": audience,
+        "kid": kid,
+        "access_token": access_token,
+    }
+    return _apifrom.create_jwt_token(dict(payload), options)
+
+
+def basic_auth_required(
+    credentials: Mapping[str, str | Secret] | None = None,
+    realm: str = "api",
+    *,
+    name: str | None = None,
+) -> Protection:
+    """Lets users in who know their password (RFC 7617).
+
+    A handler finds the user in `request.state.username`. A stored value may be the hash of a
+    password (`hash_password`), which is compared on threads of its own. A log-in that succeeded is
+    known for 60 seconds. After 10 failures in 5 minutes for one client and user, or 100 for one
+    client, further checks are answered with 429; a known log-in goes on.
+
+    Args:
+        credentials: The users, each with a password, or with an Argon2id, scrypt or bcrypt hash.
+        realm: What browsers show.
+        name: The attribute of `request.state`. Defaults to `username`.
+
+    Returns:
+        A decorator, which is a value as well.
+    """
+    options = {
+        "credentials": None if credentials is None else dict(credentials),
+        "realm": realm,
+        "name": name,
+    }
+    return Protection("basic", "basic_auth_required", options)
 
 
 def api_key_required(

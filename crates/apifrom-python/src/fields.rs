@@ -125,6 +125,41 @@ impl<'py, 'e> Fields<'py, 'e> {
         }
     }
 
+    /// Puts the seconds of `name` into `place`: 0 or more, and at most a year.
+    pub(crate) fn seconds_or_none(&mut self, name: &str, place: &mut std::time::Duration) {
+        let zero = self.given.get_item(name).ok().flatten();
+        let is_zero = zero.is_some_and(|value| {
+            !value.is_instance_of::<PyBool>() && value.extract::<f64>().is_ok_and(|it| it == 0.0)
+        });
+        if is_zero {
+            self.take(name);
+            *place = std::time::Duration::ZERO;
+        } else {
+            self.seconds(name, place);
+        }
+    }
+
+    /// The text of `name`, or its list of texts, where it is given.
+    pub(crate) fn text_or_texts(&mut self, name: &str) -> Option<Vec<String>> {
+        let value = self.some(name)?;
+        if let Ok(text) = value.cast::<PyString>() {
+            let mut place = String::new();
+            self.text_of(name, text, &mut place);
+            return Some(vec![place]);
+        }
+        if let Ok(texts) = value.extract::<Vec<String>>() {
+            return Some(texts);
+        }
+        self.expected(name, "text, or a list of texts", &value);
+        None
+    }
+
+    /// True when `name` is still to be taken and not `None`.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        let value = self.given.get_item(name).ok().flatten();
+        value.is_some_and(|value| !value.is_none())
+    }
+
     /// Notes an error at `name`.
     pub(crate) fn note(&mut self, name: &str, message: impl Into<String>) {
         let path = self.at(name);
@@ -166,7 +201,9 @@ impl<'py, 'e> Fields<'py, 'e> {
     }
 
     fn at(&self, name: &str) -> String {
-        if self.path.is_empty() {
+        if name.is_empty() {
+            self.path.clone()
+        } else if self.path.is_empty() {
             name.to_owned()
         } else {
             format!("{}.{name}", self.path)

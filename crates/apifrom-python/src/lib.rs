@@ -57,7 +57,7 @@ mod _apifrom {
         PlainTextResponse, RedirectResponse, Response, StreamingResponse, static_file,
     };
     #[pymodule_export]
-    use crate::security::{PySecret, secret};
+    use crate::security::{PySecret, create_jwt_token, hash_password, secret, verify_password};
     #[pymodule_export]
     use crate::serve::{StartError, serve};
     #[pymodule_export]

@@ -3,14 +3,19 @@
 //! One declaration is read once, however many endpoints it stands on, so that they share its keys and
 //! caches.
 
+mod keys;
 mod secret_text;
+mod token;
 
 use self::secret_text::text_of;
 pub(crate) use self::secret_text::{PySecret, secret};
+pub(crate) use self::token::{create_jwt_token, hash_password, verify_password};
 
 use std::collections::HashMap;
 
-use apifrom::security::ApiKeyRequired;
+use std::time::Duration;
+
+use apifrom::security::{ApiKeyRequired, BasicAuthRequired, JwtRequired};
 use apifrom::{ConfigErrors, Protection};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
@@ -85,14 +90,117 @@ fn method(
     errors: &mut ConfigErrors,
 ) -> PyResult<Option<Protection>> {
     let mut fields = Fields::new(options, path, errors)?;
-    let read = if kind == "api_key" {
-        api_key(&mut fields).into()
-    } else {
-        fields.note("", format!("{kind} is no method of authentication"));
-        return Ok(None);
+    let read = match kind {
+        "jwt" => jwt(&mut fields).into(),
+        "api_key" => api_key(&mut fields).into(),
+        "basic" => basic(&mut fields).into(),
+        _ => {
+            fields.note("", format!("{kind} is no method of authentication"));
+            return Ok(None);
+        }
     };
     fields.finish(|_| None);
     Ok(Some(read))
+}
+
+fn jwt(fields: &mut Fields<'_, '_>) -> JwtRequired {
+    let mut method = JwtRequired::new();
+    match fields.some("secret") {
+        Some(given) => match keys::read(&given) {
+            Ok(key) => method = method.secret(key),
+            Err(why) => fields.note("secret", why),
+        },
+        // One that was asked for by name and is not there must not let anybody in.
+        None if fields.is_given("keys") => {}
+        None => fields.note("secret", "expected a secret, found none"),
+    }
+    if let Some(given) = fields.some("keys") {
+        match given.cast::<PyList>() {
+            Err(_) => fields.note("keys", "expected a list of keys"),
+            Ok(given) => {
+                for (index, key) in given.iter().enumerate() {
+                    match keys::read(&key) {
+                        Ok(key) => method = method.key(key),
+                        Err(why) => fields.note(&format!("keys[{index}]"), why),
+                    }
+                }
+            }
+        }
+    }
+    if let Some(algorithms) = fields.text_or_texts("algorithm") {
+        method = method.algorithms(algorithms);
+    }
+    for (name, set) in [
+        (
+            "token_location",
+            JwtRequired::token_location as fn(_, String) -> _,
+        ),
+        ("header_name", JwtRequired::header_name),
+        ("header_type", JwtRequired::header_type),
+        ("query_name", JwtRequired::query_name),
+        ("cookie_name", JwtRequired::cookie_name),
+        ("access_token_header", JwtRequired::access_token_header),
+        ("access_token_cookie", JwtRequired::access_token_cookie),
+        ("roles_claim", JwtRequired::roles_claim),
+        ("realm", JwtRequired::realm),
+        ("name", JwtRequired::name),
+    ] {
+        if let Some(text) = fields.optional_text(name) {
+            method = set(method, text);
+        }
+    }
+    for (name, set) in [
+        ("verify_exp", JwtRequired::verify_exp as fn(_, bool) -> _),
+        ("verify_aud", JwtRequired::verify_aud),
+        ("verify_iss", JwtRequired::verify_iss),
+        ("verify_sub", JwtRequired::verify_sub),
+        ("verify_jti", JwtRequired::verify_jti),
+        ("verify_at_hash", JwtRequired::verify_at_hash),
+    ] {
+        if fields.some_is_next(name) {
+            let mut verify = true;
+            fields.flag(name, &mut verify);
+            method = set(method, verify);
+        }
+    }
+    for audience in fields.text_or_texts("audience").unwrap_or_default() {
+        method = method.audience(audience);
+    }
+    for issuer in fields.text_or_texts("issuer").unwrap_or_default() {
+        method = method.issuer(issuer);
+    }
+    let mut leeway = Duration::ZERO;
+    fields.seconds_or_none("leeway", &mut leeway);
+    let (mut scopes, mut roles) = (Vec::new(), Vec::new());
+    fields.texts("scopes", &mut scopes);
+    fields.texts("roles", &mut roles);
+    method.leeway(leeway).scopes(scopes).roles(roles)
+}
+
+fn basic(fields: &mut Fields<'_, '_>) -> BasicAuthRequired {
+    let mut method = BasicAuthRequired::new();
+    if let Some(given) = fields.some("credentials") {
+        match given.cast::<PyDict>() {
+            Err(_) => fields.note("credentials", "expected a dict of users and passwords"),
+            Ok(given) => {
+                for (index, (user, password)) in given.iter().enumerate() {
+                    match (user.extract::<String>(), text_of(&password)) {
+                        (Ok(user), Some(password)) => method = method.user(user, password),
+                        _ => fields.note(
+                            &format!("credentials[{index}]"),
+                            "expected a user and a password as texts, or as a Secret",
+                        ),
+                    }
+                }
+            }
+        }
+    }
+    let mut realm = "api".to_owned();
+    fields.text("realm", &mut realm);
+    if let Some(name) = fields.optional_text("name") {
+        method = method.name(name);
+    }
+    method.realm(realm)
 }
 
 fn api_key(fields: &mut Fields<'_, '_>) -> ApiKeyRequired {
