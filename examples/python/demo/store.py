@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS notes (
     is_done INTEGER NOT NULL DEFAULT 0
 )
 """
+_LARGEST_ID = 2**63 - 1
 
 
 class NoteStore:
@@ -39,6 +40,8 @@ class NoteStore:
 
     def find(self, note_id: int) -> Note | None:
         """The note with this id."""
+        if not _can_be_kept(note_id):
+            return None
         query = "SELECT id, title, text, is_done FROM notes WHERE id = ?"
         row = self._connection().execute(query, (note_id,)).fetchone()
         return None if row is None else _note(row)
@@ -53,12 +56,16 @@ class NoteStore:
 
     def finish(self, note_id: int) -> bool:
         """Marks a note as done; False when there is none."""
+        if not _can_be_kept(note_id):
+            return False
         with self._connection() as connection:
             cursor = connection.execute("UPDATE notes SET is_done = 1 WHERE id = ?", (note_id,))
         return cursor.rowcount == 1
 
     def remove(self, note_id: int) -> bool:
         """Removes a note; False when there is none."""
+        if not _can_be_kept(note_id):
+            return False
         with self._connection() as connection:
             cursor = connection.execute("DELETE FROM notes WHERE id = ?", (note_id,))
         return cursor.rowcount == 1
@@ -69,6 +76,11 @@ class NoteStore:
             connection = sqlite3.connect(self._path, timeout=5.0)
             self._local.connection = connection
         return connection
+
+
+def _can_be_kept(note_id: int) -> bool:
+    # Python's integers have no bounds; SQLite's do, and the driver raises at them.
+    return 0 < note_id <= _LARGEST_ID
 
 
 def _note(row: tuple[int, str, str, int]) -> Note:

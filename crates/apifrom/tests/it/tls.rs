@@ -15,13 +15,13 @@ use super::server::{ask, h2_request, http2};
 use super::support::{Client, SOON, Served, eventually};
 
 /// A certificate with its key, in files of their own.
-struct Files {
+pub(crate) struct Files {
     folder: PathBuf,
     certificate: CertificateDer<'static>,
 }
 
 impl Files {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self::with(name, |_| {})
     }
 
@@ -40,6 +40,10 @@ impl Files {
         files.write("cert.pem", &certificate.pem());
         files.write("key.pem", &key.serialize_pem());
         files
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn path(&self, name: &str) -> String {
@@ -62,7 +66,7 @@ impl Files {
         })
     }
 
-    fn client(
+    pub(crate) fn client(
         &self,
         versions: &[&'static rustls::SupportedProtocolVersion],
         protocols: &[&str],
@@ -91,7 +95,7 @@ impl Drop for Files {
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
-fn name() -> ServerName<'static> {
+pub(crate) fn name() -> ServerName<'static> {
     "localhost".try_into().unwrap()
 }
 
