@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from apifrom import _depends, _registry
 from apifrom._registry import Declaration
 from apifrom._signature import Parameter, Problem
 from apifrom.parameters import MISSING
 
+if TYPE_CHECKING:
+    from apifrom.security import Protection
+
 __all__ = ["describe"]
 
 
-def describe(declaration: Declaration) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:
+def describe(
+    declaration: Declaration, auth: Sequence[Protection]
+) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:
     """Reads a declaration into what the engine takes.
+
+    Args:
+        declaration: One use of `@api`.
+        auth: What the whole API requires.
 
     Returns:
         The endpoint, or None where something is wrong with it, and what that is.
@@ -23,27 +33,40 @@ def describe(declaration: Declaration) -> tuple[dict[str, Any] | None, list[tupl
     function: object = declaration.function
     if not callable(function):
         return None, [(path, "expected a function below @api")]
-    protections, public = _registry.said_of(function)
+    own, public = _registry.said_of(function)
+    required = [] if public is not None else [*auth, *declaration.inherited, *own]
+    policies = [policy for protection in required for policy in protection.policies]
     try:
-        call, parameters, returns = _depends.flatten(function, _captures(declaration.route))
+        captures = _captures(declaration.route)
+        flat, gate = _depends.flatten(function, captures, [policy.function for policy in policies])
         endpoint = {
-            "name": declaration.name,
-            "route": declaration.route,
-            "methods": list(declaration.methods),
-            "call": call,
-            "is_async": inspect.iscoroutinefunction(call),
-            "sees_async": inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call),
-            "parameters": [_parameter(parameter) for parameter in parameters],
-            "returns": returns,
-            "protections": protections,
+            **_called(declaration, flat),
+            "protections": own,
             "public": public,
             "inherited": list(declaration.inherited),
             "scopes": list(declaration.scopes),
             **declaration.options,
         }
+        if gate is not None:
+            hides = [policy.hide for policy in policies]
+            endpoint["gate"] = {**_called(declaration, gate), "hides": hides}
     except Problem as problem:
         return None, [(path, str(problem))]
     return endpoint, []
+
+
+def _called(declaration: Declaration, flat: _depends.Flat) -> dict[str, Any]:
+    is_async = inspect.iscoroutinefunction(flat.call)
+    return {
+        "name": declaration.name,
+        "route": declaration.route,
+        "methods": list(declaration.methods),
+        "call": flat.call,
+        "is_async": is_async,
+        "sees_async": is_async or inspect.isasyncgenfunction(flat.call),
+        "parameters": [_parameter(parameter) for parameter in flat.parameters],
+        "returns": flat.returns,
+    }
 
 
 def _captures(route: str) -> list[str]:
@@ -56,7 +79,8 @@ def _captures(route: str) -> list[str]:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    needs_pydantic = parameter.kind is None and parameter.source not in {"request", "depends"}
+    from_elsewhere = {"request", "depends", "loaded"}
+    needs_pydantic = parameter.kind is None and parameter.source not in from_elsewhere
     strict, validator = _validator(parameter) if needs_pydantic else (True, None)
     return {
         "name": parameter.name,

@@ -231,7 +231,7 @@ class API(Endpoints):
         served = [*claimed, *self.declarations()]
         errors.extend(_registry.unreached(served))
         for declaration in served:
-            endpoint, found = describe(declaration)
+            endpoint, found = describe(declaration, self._config["auth"])
             errors.extend(found)
             if endpoint is not None:
                 endpoints.append(endpoint)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -49,6 +50,19 @@ __all__ = [
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The program's own decision about who was let in.
+
+    Attributes:
+        function: Returns True to let a request pass, and False to refuse it.
+        hide: True where a refusal is 404 rather than 403.
+    """
+
+    function: Callable[..., Any]
+    hide: bool
+
+
 class Protection:
     """One declaration of who may call. Its `repr` shows no option: keys may be among them."""
 
@@ -58,12 +72,31 @@ class Protection:
         declared_as: str,
         options: dict[str, Any] | None = None,
         methods: Sequence[Protection] = (),
+        policy: Callable[..., Any] | None = None,
+        hide: bool = False,
     ) -> None:
-        """Keeps what was declared; the functions of this module are what makes protections."""
-        self.kind: Final = kind
-        self.declared_as: Final = declared_as
-        self.options: Final = {} if options is None else options
-        self.methods: Final = list(methods)
+        """Keeps what was declared; the functions of this module are what makes protections.
+
+        Raises:
+            TypeError: `policy` cannot be called, or `hide` stands alone.
+        """
+        if policy is not None and not callable(policy):
+            raise TypeError(f"{declared_as}(policy=…): expected a function, found {policy!r}")
+        if hide and policy is None:
+            raise TypeError(
+                f"{declared_as}(hide=True) hides what policy= denies, and there is none"
+            )
+        for method in methods:
+            if method.policies:
+                raise TypeError(
+                    f"{declared_as}(…): the policy of {method.declared_as} belongs to all of "
+                    "them; give it to the outer one"
+                )
+        self.kind: Final[str] = kind
+        self.declared_as: Final[str] = declared_as
+        self.options: Final[dict[str, Any]] = {} if options is None else options
+        self.methods: Final[list[Protection]] = list(methods)
+        self.policies: Final[list[Policy]] = [] if policy is None else [Policy(policy, hide)]
 
     def __call__(self, function: _F) -> _F:
         """Protects `function`, which is returned as it was.
@@ -127,6 +160,8 @@ def jwt_required(
     roles_claim: str = "roles",
     realm: str = "api",
     name: str | None = None,
+    policy: Callable[..., Any] | None = None,
+    hide: bool = False,
 ) -> Protection:
     """Lets callers in who hold a signed JSON Web Token (RFC 7519).
 
@@ -163,6 +198,11 @@ def jwt_required(
         roles_claim: The claim that holds the roles: a list, or a string, which is one role.
         realm: The realm of the challenge.
         name: The attribute of `request.state`. Defaults to `jwt_payload`.
+        policy: A `def` or `async def` that is asked last, before the body is read, and returns True
+            or False. It takes what a handler takes, the body excepted; what it loads by `Depends`
+            the handler is given as well. What it raises denies, and is logged; an `HTTPException`
+            is the answer.
+        hide: True to answer a denial of `policy` as if there were nothing: 404 instead of 403.
 
     Returns:
         A decorator, which is a value as well.
@@ -193,7 +233,7 @@ def jwt_required(
         "realm": realm,
         "name": name,
     }
-    return Protection("jwt", "jwt_required", options)
+    return Protection("jwt", "jwt_required", options, policy=policy, hide=hide)
 
 
 def create_jwt_token(
@@ -250,6 +290,8 @@ def basic_auth_required(
     realm: str = "api",
     *,
     name: str | None = None,
+    policy: Callable[..., Any] | None = None,
+    hide: bool = False,
 ) -> Protection:
     """Lets users in who know their password (RFC 7617).
 
@@ -262,6 +304,11 @@ def basic_auth_required(
         credentials: The users, each with a password, or with an Argon2id, scrypt or bcrypt hash.
         realm: What browsers show.
         name: The attribute of `request.state`. Defaults to `username`.
+        policy: A `def` or `async def` that is asked last, before the body is read, and returns True
+            or False. It takes what a handler takes, the body excepted; what it loads by `Depends`
+            the handler is given as well. What it raises denies, and is logged; an `HTTPException`
+            is the answer.
+        hide: True to answer a denial of `policy` as if there were nothing: 404 instead of 403.
 
     Returns:
         A decorator, which is a value as well.
@@ -271,7 +318,7 @@ def basic_auth_required(
         "realm": realm,
         "name": name,
     }
-    return Protection("basic", "basic_auth_required", options)
+    return Protection("basic", "basic_auth_required", options, policy=policy, hide=hide)
 
 
 def api_key_required(
@@ -283,6 +330,8 @@ def api_key_required(
     *,
     realm: str = "api",
     name: str | None = None,
+    policy: Callable[..., Any] | None = None,
+    hide: bool = False,
 ) -> Protection:
     """Lets callers in who hold one of several API keys.
 
@@ -299,6 +348,11 @@ def api_key_required(
         cookie_name: The cookie that holds the key.
         realm: The realm of the challenge.
         name: The attribute of `request.state`. Defaults to `api_key`.
+        policy: A `def` or `async def` that is asked last, before the body is read, and returns True
+            or False. It takes what a handler takes, the body excepted; what it loads by `Depends`
+            the handler is given as well. What it raises denies, and is logged; an `HTTPException`
+            is the answer.
+        hide: True to answer a denial of `policy` as if there were nothing: 404 instead of 403.
 
     Returns:
         A decorator, which is a value as well.
@@ -312,11 +366,15 @@ def api_key_required(
         "realm": realm,
         "name": name,
     }
-    return Protection("api_key", "api_key_required", options)
+    return Protection("api_key", "api_key_required", options, policy=policy, hide=hide)
 
 
 def multi_auth_required(
-    auth_methods: Sequence[Protection], require_all: bool = False
+    auth_methods: Sequence[Protection],
+    require_all: bool = False,
+    *,
+    policy: Callable[..., Any] | None = None,
+    hide: bool = False,
 ) -> Protection:
     """Lets callers in who meet one of several protections, or all of them.
 
@@ -328,16 +386,21 @@ def multi_auth_required(
         auth_methods: `jwt_required(…)` and its like; one of them may be another
             `multi_auth_required(…)`.
         require_all: True when all must pass. Two methods of one kind then need names of their own.
+        policy: A `def` or `async def` that is asked last, before the body is read, and returns True
+            or False. It takes what a handler takes, the body excepted; what it loads by `Depends`
+            the handler is given as well. What it raises denies, and is logged; an `HTTPException`
+            is the answer.
+        hide: True to answer a denial of `policy` as if there were nothing: 404 instead of 403.
 
     Returns:
         A decorator, which is a value as well.
 
     Raises:
-        TypeError: One of them is no protection.
+        TypeError: One of them is no protection, or has a policy of its own.
     """
     methods = protections(auth_methods, "auth_methods")
     kind = "all" if require_all else "any"
-    return Protection(kind, "multi_auth_required", methods=methods)
+    return Protection(kind, "multi_auth_required", methods=methods, policy=policy, hide=hide)
 
 
 def public(reason: str) -> Callable[[_F], _F]:

@@ -12,6 +12,7 @@ use crate::constraints;
 use crate::dispatch::Route;
 use crate::fields::Fields;
 use crate::handler::{Argument, BodyNeed, Plan, PythonHandler};
+use crate::policy::PythonPolicy;
 use crate::reply::ReturnPlan;
 use crate::request::Facts;
 use crate::security::Protections;
@@ -33,6 +34,13 @@ pub(crate) struct Described {
     body: BodyNeed,
     returns: ReturnPlan,
     guarded: Guarded,
+    gate: Option<Gate>,
+}
+
+/// The policies of an endpoint, which are called like a function of its own.
+struct Gate {
+    described: Box<Described>,
+    hides: Vec<bool>,
 }
 
 /// Who may call an endpoint, as it was declared.
@@ -102,6 +110,7 @@ impl Described {
             ..Guarded::default()
         };
         fields.texts("scopes", &mut guarded.scopes);
+        let gate = fields.some("gate");
         let own = fields.take("protections");
         let inherited = fields.take("inherited");
         fields.finish(|_| None);
@@ -112,6 +121,10 @@ impl Described {
         if let Some(inherited) = inherited {
             guarded.inherited = protections.read(&inherited, &path, errors)?;
         }
+        let gate = match gate {
+            Some(gate) => Gate::read(&gate.cast_into::<PyDict>()?, protections, errors)?,
+            None => None,
+        };
         if errors.iter().count() > before {
             return Ok(None);
         }
@@ -138,20 +151,16 @@ impl Described {
             body: BodyNeed::None,
             returns,
             guarded,
+            gate,
         };
-        if let Some(listed) = listed {
-            let mut listed: Vec<_> = listed.cast_into::<PyList>()?.iter().collect();
-            // A stable sort: what is passed by keyword stands last.
-            listed.sort_by_key(|parameter| is_keyword(parameter));
-            for parameter in listed {
-                if let Err(error) = described.add(&parameter.cast_into::<PyDict>()?) {
-                    errors.note(
-                        format!("routes.{}", described.name),
-                        error.value(py).to_string(),
-                    );
-                    return Ok(None);
-                }
-            }
+        if let Some(listed) = listed
+            && let Err(error) = described.add_all(&listed)
+        {
+            errors.note(
+                format!("routes.{}", described.name),
+                error.value(py).to_string(),
+            );
+            return Ok(None);
         }
         Ok(Some(described))
     }
@@ -164,6 +173,22 @@ impl Described {
     /// Who may call it.
     pub(crate) fn take_guarded(&mut self) -> Guarded {
         std::mem::take(&mut self.guarded)
+    }
+
+    /// Its policies, if it has any.
+    pub(crate) fn take_policy(
+        &mut self,
+        py: Python<'_>,
+        depth: usize,
+        facts: &Arc<Facts>,
+    ) -> Option<PythonPolicy> {
+        let Gate { described, hides } = self.gate.take()?;
+        let PythonHandler { plan, route } = described.handler(py, depth, Arc::clone(facts));
+        Some(PythonPolicy {
+            plan,
+            route,
+            hides: hides.into(),
+        })
     }
 
     /// What its requests have in common.
@@ -194,6 +219,16 @@ impl Described {
         }
     }
 
+    fn add_all(&mut self, listed: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut listed: Vec<_> = listed.cast::<PyList>()?.iter().collect();
+        // A stable sort: what is passed by keyword stands last.
+        listed.sort_by_key(|parameter| is_keyword(parameter));
+        for parameter in listed {
+            self.add(&parameter.cast_into::<PyDict>()?)?;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, given: &Bound<'_, PyDict>) -> PyResult<()> {
         let text = |name: &str| -> PyResult<String> {
             given
@@ -221,6 +256,10 @@ impl Described {
             self.keywords.push(text("name")?);
         }
         let source = match text("source")?.as_str() {
+            "loaded" => {
+                self.arguments.push(Argument::Loaded);
+                return Ok(());
+            }
             "request" => {
                 if self.body == BodyNeed::None && !self.sees_async {
                     self.body = BodyNeed::Whole;
@@ -269,6 +308,24 @@ impl Described {
             constraints: constraints::read(given)?,
         });
         Ok(())
+    }
+}
+
+impl Gate {
+    fn read(
+        given: &Bound<'_, PyDict>,
+        protections: &mut Protections,
+        errors: &mut ConfigErrors,
+    ) -> PyResult<Option<Self>> {
+        let given = given.copy()?;
+        let hides = given.get_item("hides")?;
+        given.del_item("hides")?;
+        let described = Described::read(&given, protections, errors)?;
+        let hides = hides.map(|hides| hides.extract()).transpose()?;
+        Ok(described.map(|described| Self {
+            described: Box::new(described),
+            hides: hides.unwrap_or_default(),
+        }))
     }
 }
 

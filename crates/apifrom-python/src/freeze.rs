@@ -368,6 +368,7 @@ fn spec(
 ) -> Router {
     let max_body_size = described.max_body_size;
     let guarded = described.take_guarded();
+    let policy = described.take_policy(py, depth, &facts);
     let (name, route, methods) = described.place();
     let handler: Arc<dyn Handler> = Arc::new(described.handler(py, depth, facts));
     let mut spec = EndpointSpec::new(name, route, methods, move |_binding| Some(handler));
@@ -379,6 +380,9 @@ fn spec(
     }
     for protection in guarded.protections {
         spec = spec.protect(protection);
+    }
+    if let Some(policy) = policy {
+        spec = spec.policy(policy, false);
     }
     let mut router = Router::new("").scopes(guarded.scopes);
     for protection in guarded.inherited {

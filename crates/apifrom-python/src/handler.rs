@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use apifrom::extract::{Bound as BoundValue, Parameter, Value, bind, read_form, read_json};
-use apifrom::{Body, Handler, Outcome, Rejection, Reply, Request, RequestId, Violations};
+use apifrom::{
+    Body, Context, Handler, Head, Outcome, Rejection, Reply, Request, RequestId, Violations,
+};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use pyo3::exceptions::PyRuntimeError;
@@ -18,7 +20,7 @@ use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 use crate::dispatch::{self, Route, Work};
 use crate::reactor::ffi;
 use crate::reply::{self, Answer, Asked, ReturnPlan};
-use crate::request::{self, Facts, SharedBody};
+use crate::request::{self, Facts, Glimpse, SharedBody};
 use crate::validation::{self, Validator};
 
 /// Everything about a handler that was decided at start.
@@ -66,7 +68,13 @@ pub(crate) enum Argument {
     },
     /// The request itself.
     Request,
+    /// What the policies of the endpoint loaded.
+    Loaded,
 }
+
+/// What policies left for the handler; travels with the request.
+#[derive(Clone)]
+pub(crate) struct Loaded(pub(crate) Arc<Py<PyAny>>);
 
 /// An endpoint's Python function.
 pub(crate) struct PythonHandler {
@@ -117,17 +125,27 @@ async fn make(route: Arc<Route>, invocation: Invocation) -> Outcome {
 }
 
 /// One call on its way to Python.
-struct Invocation {
+pub(crate) struct Invocation {
     plan: Arc<Plan>,
     bound: Vec<BoundValue>,
     violations: Violations,
     body: Option<Bytes>,
     request_id: RequestId,
-    /// Kept for files and streams, which ask about it, until it is handed to the function.
-    request: Option<Request>,
-    shown_body: Option<SharedBody>,
+    origin: Origin,
     shown: Option<Py<PyAny>>,
+    loaded: Option<Loaded>,
     refused: Option<Rejection>,
+}
+
+/// What the function may be shown.
+enum Origin {
+    /// The request, kept for files and streams as well, which ask about it; its body where the
+    /// function is shown it.
+    Whole(Request, Option<SharedBody>),
+    /// Its head, before the body is read.
+    Head(Glimpse),
+    /// It is with the function.
+    Shown,
 }
 
 impl Invocation {
@@ -138,16 +156,11 @@ impl Invocation {
     ) -> Result<Self, Rejection> {
         let mut violations = Violations::default();
         let form = body.as_deref().filter(|_| plan.body == BodyNeed::Form);
-        let bound = bind(&plan.parameters, &request, form, &mut violations)?;
-        let asks_pydantic = plan.arguments.iter().any(|argument| match argument {
-            Argument::Parameter { validator, .. } => validator.is_some(),
-            Argument::Model { .. } => true,
-            Argument::Request => false,
-        });
-        if !violations.is_empty() && !asks_pydantic {
-            return Err(Rejection::invalid(violations));
-        }
+        let (head, context) = (request.head(), request.context());
+        let bound = bind(&plan.parameters, head, context, form, &mut violations)?;
+        let violations = plan.found(violations)?;
         let request_id = request.context().notes.request_id;
+        let loaded = request.context_mut().state.remove::<Loaded>();
         let shown_body = plan.shows_request().then(|| match &body {
             Some(body) => SharedBody::full(body.clone()),
             None => SharedBody::take(&mut request),
@@ -158,11 +171,46 @@ impl Invocation {
             violations,
             body,
             request_id,
-            request: Some(request),
-            shown_body,
+            origin: Origin::Whole(request, shown_body),
             shown: None,
+            loaded,
             refused: None,
         })
+    }
+
+    /// A call that is made before the body is read.
+    ///
+    /// # Errors
+    /// The refusal of what the engine itself converts.
+    pub(crate) fn of_head(
+        plan: &Arc<Plan>,
+        head: &Head,
+        context: &Context,
+    ) -> Result<Self, Rejection> {
+        let mut violations = Violations::default();
+        let bound = bind(&plan.parameters, head, context, None, &mut violations)?;
+        let violations = plan.found(violations)?;
+        Ok(Self {
+            plan: Arc::clone(plan),
+            bound,
+            violations,
+            body: None,
+            request_id: context.notes.request_id,
+            origin: Origin::Head(Glimpse::of(head, context)),
+            shown: None,
+            loaded: None,
+            refused: None,
+        })
+    }
+
+    /// Why the function was not called, if something that was sent is refused.
+    pub(crate) fn take_refusal(&mut self) -> Option<Rejection> {
+        self.refused.take()
+    }
+
+    /// The request's object, if the function was shown one.
+    pub(crate) fn take_shown(&mut self) -> Option<Py<PyAny>> {
+        self.shown.take()
     }
 
     /// The arguments, or nothing when the request is refused.
@@ -180,6 +228,10 @@ impl Invocation {
                     self.model(py, validator, default.as_ref())?
                 }
                 Argument::Request => self.show(py)?,
+                Argument::Loaded => match self.loaded.take() {
+                    Some(Loaded(loaded)) => loaded.bind(py).clone(),
+                    None => PyDict::new(py).into_any(),
+                },
             };
             made.push(value);
         }
@@ -192,11 +244,19 @@ impl Invocation {
 
     /// The request as Python sees it; one object, however many parameters ask for it.
     fn show<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if self.shown.is_none()
-            && let (Some(request), Some(body)) = (self.request.take(), self.shown_body.take())
-        {
+        if self.shown.is_none() {
             let plan = &self.plan;
-            let shown = request::new(py, request, body, &plan.facts, plan.sees_async)?;
+            let shown = match std::mem::replace(&mut self.origin, Origin::Shown) {
+                Origin::Whole(request, Some(body)) => {
+                    request::new(py, request, body, &plan.facts, plan.sees_async)?
+                }
+                Origin::Head(glimpse) => glimpse.show(py, &plan.facts, plan.sees_async)?,
+                // Only a plan that shows the request asks for it, and such a plan has its body.
+                other @ (Origin::Whole(_, None) | Origin::Shown) => {
+                    self.origin = other;
+                    return Ok(py.None().into_bound(py));
+                }
+            };
             self.shown = Some(shown.unbind());
         }
         Ok(match &self.shown {
@@ -207,9 +267,9 @@ impl Invocation {
 
     fn asked(&self, py: Python<'_>) -> Asked {
         let shown = || request::asked(self.shown.as_ref()?.bind(py)).ok();
-        match &self.request {
-            Some(request) => Asked::of(request),
-            None => shown()
+        match &self.origin {
+            Origin::Whole(request, _) => Asked::of(request),
+            _ => shown()
                 .unwrap_or_else(|| Asked::new(Method::GET, HeaderMap::new(), self.request_id)),
         }
     }
@@ -317,6 +377,19 @@ impl Work for Invocation {
 }
 
 impl Plan {
+    /// What is wrong so far, where Pydantic may find more; otherwise the refusal.
+    fn found(&self, violations: Violations) -> Result<Violations, Rejection> {
+        let asks_pydantic = self.arguments.iter().any(|argument| match argument {
+            Argument::Parameter { validator, .. } => validator.is_some(),
+            Argument::Model { .. } => true,
+            Argument::Request | Argument::Loaded => false,
+        });
+        if violations.is_empty() || asks_pydantic {
+            return Ok(violations);
+        }
+        Err(Rejection::invalid(violations))
+    }
+
     fn shows_request(&self) -> bool {
         self.arguments
             .iter()

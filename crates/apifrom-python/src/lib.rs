@@ -23,6 +23,7 @@ mod handler;
 mod json;
 mod logging;
 mod middleware;
+mod policy;
 mod reactor;
 mod reply;
 mod request;

@@ -12,7 +12,7 @@ use crate::error::ConfigErrors;
 use crate::extract::argument::{Limits, Place};
 use crate::handler::Handler;
 use crate::routing::PathTemplate;
-use crate::security::Protection;
+use crate::security::{DeclaredPolicy, Policy, Protection};
 use crate::stage::Stage;
 
 /// What a program says about one endpoint.
@@ -29,6 +29,7 @@ pub struct EndpointSpec {
     pub(crate) inherited: Vec<Protection>,
     /// The scopes that those routers require.
     pub(crate) scopes: Vec<String>,
+    pub(crate) policies: Vec<DeclaredPolicy>,
     pub(crate) public: Option<String>,
     pub(crate) bind: Box<Bind>,
 }
@@ -55,6 +56,7 @@ impl EndpointSpec {
             protections: Vec::new(),
             inherited: Vec::new(),
             scopes: Vec::new(),
+            policies: Vec::new(),
             public: None,
             bind: Box::new(bind),
         }
@@ -72,6 +74,15 @@ impl EndpointSpec {
     #[must_use]
     pub fn protect(mut self, protection: impl Into<Protection>) -> Self {
         self.protections.push(protection.into());
+        self
+    }
+
+    /// Asks `policy` about whoever was let in, before the body is read. With `hide` a denial looks as
+    /// if there were nothing (404). Declared several times, all must allow.
+    #[must_use]
+    pub fn policy(mut self, policy: impl Policy, hide: bool) -> Self {
+        let policy = Arc::new(policy);
+        self.policies.push(DeclaredPolicy { policy, hide });
         self
     }
 

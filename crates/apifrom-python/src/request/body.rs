@@ -82,9 +82,22 @@ impl SharedBody {
 
     /// A body that is not to be had here: the handler has read it, or nobody has.
     pub(crate) fn passed_on() -> Self {
+        Self::refusing(Refused::passed_on())
+    }
+
+    /// A body that is not read yet, and must not be.
+    pub(crate) fn withheld() -> Self {
+        Self::refusing(Refused::new(
+            500,
+            "internal",
+            "a policy is asked before the body is read",
+        ))
+    }
+
+    fn refusing(why: Refused) -> Self {
         Self(Kind::Wire(Arc::new(Wire {
             state: Mutex::new(State {
-                step: Step::Over(Err(Refused::passed_on())),
+                step: Step::Over(Err(why)),
                 waiters: Vec::new(),
                 was_streamed: false,
             }),

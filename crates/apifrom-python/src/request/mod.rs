@@ -27,7 +27,7 @@ pub(crate) use self::waiter::Waiter;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use apifrom::cookie::{CookieLimits, Cookies, Found};
-use apifrom::{Captures, Head, Identities, Notes, Original, RequestId, Scheme};
+use apifrom::{Captures, Context, Head, Identities, Notes, Original, RequestId, Scheme};
 use bytes::Bytes;
 use http::header::COOKIE;
 use pyo3::exceptions::PyRuntimeError;
@@ -112,9 +112,12 @@ impl Copied {
     }
 
     fn of(request: &apifrom::Request) -> Self {
-        let context = request.context();
+        Self::of_parts(request.head(), request.context())
+    }
+
+    fn of_parts(head: &Head, context: &Context) -> Self {
         Self {
-            head: request.head().clone(),
+            head: head.clone(),
             captures: context.captures.clone(),
             client: context.client,
             scheme: context.notes.scheme,
@@ -126,7 +129,49 @@ impl Copied {
 
 /// Travels with a request that was passed on.
 #[derive(Clone)]
-struct Seen(Arc<Py<BaseRequest>>);
+pub(crate) struct Seen(Arc<Py<BaseRequest>>);
+
+impl Seen {
+    /// The object that a handler is to be shown again.
+    ///
+    /// # Errors
+    /// `TypeError` for another object.
+    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(Arc::new(
+            object.cast::<BaseRequest>()?.clone().unbind(),
+        )))
+    }
+}
+
+/// A request as it is shown before its body is read.
+pub(crate) struct Glimpse(Box<Copied>);
+
+impl Glimpse {
+    pub(crate) fn of(head: &Head, context: &Context) -> Self {
+        Self(Box::new(Copied::of_parts(head, context)))
+    }
+
+    /// Its Python object.
+    ///
+    /// # Errors
+    /// Python's own.
+    pub(crate) fn show<'py>(
+        self,
+        py: Python<'py>,
+        facts: &Arc<Facts>,
+        is_async: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let base = BaseRequest {
+            held: Mutex::new(Held {
+                source: Source::Copied(self.0),
+                body: SharedBody::withheld(),
+                facts: Arc::clone(facts),
+            }),
+            bag: OnceLock::new(),
+        };
+        make(py, base, is_async)
+    }
+}
 
 /// The Python object of `request`: a `Request` for an `async def`, else a `SyncRequest`.
 ///

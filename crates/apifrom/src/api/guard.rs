@@ -7,7 +7,7 @@ use crate::config::DefaultAccess;
 use crate::endpoint::EndpointSpec;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::logging::Sink;
-use crate::security::{Authentication, Authorization, Compiler, Protection, Scope};
+use crate::security::{Authentication, Authorization, Compiler, PolicyStage, Protection, Scope};
 use crate::stage::Stage;
 
 /// Makes the stages that decide who may call an endpoint.
@@ -40,7 +40,7 @@ impl Guard<'_> {
                     "expected a reason, found none",
                 );
             }
-            if !spec.protections.is_empty() {
+            if !spec.protections.is_empty() || !spec.policies.is_empty() {
                 errors.note(
                     format!("{path}.public"),
                     "contradicts the protection that stands on the same function",
@@ -58,7 +58,17 @@ impl Guard<'_> {
             );
         }
         let scopes: Vec<_> = self.scopes.iter().chain(&spec.scopes).cloned().collect();
-        self.compile(protections, &scopes, (path, &spec.template), errors)
+        let mut guarded = self.compile(protections, &scopes, (path, &spec.template), errors);
+        if !spec.policies.is_empty() {
+            let mut stages = std::mem::take(&mut guarded.stages).into_vec();
+            for declared in &spec.policies {
+                let sink = Arc::clone(self.sink);
+                let stage = PolicyStage::new(declared.clone(), &spec.template, &spec.name, sink);
+                stages.push(Box::new(stage));
+            }
+            guarded.stages = stages.into();
+        }
+        guarded
     }
 
     pub(super) fn merged(&mut self, errors: &mut ConfigErrors) -> Guarded {

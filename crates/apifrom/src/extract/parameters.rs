@@ -15,7 +15,7 @@ use http::StatusCode;
 use super::convert::{Constraints, Integer, Scalar, ScalarKind};
 use crate::cookie::{CookieLimits, Cookies, Found};
 use crate::rejection::Rejection;
-use crate::request::Request;
+use crate::request::{Context, Head};
 use crate::urlencoded::{Field, UrlencodedLimits, fields};
 use crate::violation::{LocItem, Location, Violation, Violations};
 
@@ -157,13 +157,14 @@ pub enum Bound {
     Many(Vec<Value>),
 }
 
-/// Binds `parameters` from `request`, and from `form` where one was read.
+/// Binds `parameters` from a request's head, its captures, and from `form` where one was read.
 ///
 /// # Errors
 /// 400 for a query, a form or cookies that cannot be read at all.
 pub fn bind(
     parameters: &[Parameter],
-    request: &Request,
+    head: &Head,
+    context: &Context,
     form: Option<&[u8]>,
     violations: &mut Violations,
 ) -> Result<Vec<Bound>, Rejection> {
@@ -172,13 +173,13 @@ pub fn bind(
             .iter()
             .any(|parameter| parameter.source == source)
     };
-    let query = match request.head().uri.query() {
+    let query = match head.uri.query() {
         Some(query) if uses(Source::Query) => decode(query.as_bytes(), "query")?,
         _ => Vec::new(),
     };
     let form = decode(form.unwrap_or_default(), "form")?;
     let cookies = if uses(Source::Cookie) {
-        let lines = request.head().headers.get_all(http::header::COOKIE);
+        let lines = head.headers.get_all(http::header::COOKIE);
         let lines = lines.iter().map(http::HeaderValue::as_bytes);
         Some(
             Cookies::parse(lines, &CookieLimits::default())
@@ -191,12 +192,13 @@ pub fn bind(
         .iter()
         .map(|parameter| match parameter.source {
             Source::Path => {
-                let found: Vec<_> = request.capture(parameter.capture).into_iter().collect();
+                let found = context.captures.value(parameter.capture, head.uri.path());
+                let found: Vec<_> = found.into_iter().collect();
                 parameter.bind(&found, violations)
             }
             Source::Query => parameter.bind(&named(&query, &parameter.wire), violations),
             Source::Form => parameter.bind(&named(&form, &parameter.wire), violations),
-            Source::Header => header(parameter, request, violations),
+            Source::Header => header(parameter, head, violations),
             Source::Cookie => cookie(parameter, cookies.as_ref(), violations),
         })
         .collect())
@@ -222,9 +224,9 @@ fn named<'f>(fields: &'f [Field<'_>], name: &str) -> Vec<Cow<'f, str>> {
         .collect()
 }
 
-fn header(parameter: &Parameter, request: &Request, violations: &mut Violations) -> Bound {
+fn header(parameter: &Parameter, head: &Head, violations: &mut Violations) -> Bound {
     let mut found = Vec::new();
-    for line in request.head().headers.get_all(parameter.wire.as_str()) {
+    for line in head.headers.get_all(parameter.wire.as_str()) {
         match std::str::from_utf8(line.as_bytes()) {
             Ok(text) => found.push(Cow::Borrowed(text)),
             Err(_) => return unreadable(parameter, violations),

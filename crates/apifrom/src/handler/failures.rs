@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Outcome;
-use crate::clock::{Clock, SystemClock};
-use crate::logging::{FieldValue, Level, Logger, Record, Sink, escaped};
+use crate::logging::{Sink, request_failed};
 use crate::rejection::Rejection;
 use crate::request::RequestId;
 use crate::response::{Disclosure, Response, shape, shape_answered};
@@ -37,34 +36,9 @@ impl Failures {
     /// The answer to a refusal; a failure of ours is written to the log.
     pub(crate) fn answer(&self, why: &Rejection, id: &RequestId, name: &str) -> Response {
         if why.status().is_server_error() && self.logs {
-            self.log(why, id, name);
+            request_failed(&*self.sink, why, id, name);
         }
         shape(why, id, self.shown)
-    }
-
-    fn log(&self, why: &Rejection, id: &RequestId, name: &str) {
-        if !self.sink.enabled(Logger::Server, Level::Error) {
-            return;
-        }
-        let mut message = format!("{name} failed with {why}");
-        if let Some(cause) = why.cause() {
-            message.push_str(": ");
-            message.push_str(&escaped(&cause.to_string()));
-        }
-        let mut record = Record::new(
-            Logger::Server,
-            Level::Error,
-            "request_failed",
-            message,
-            SystemClock.unix(),
-        )
-        .with("request_id", FieldValue::Text(id.as_str().to_owned()))
-        .with("endpoint", FieldValue::Text(name.to_owned()))
-        .with("status", FieldValue::Number(why.status().as_u16().into()));
-        if let Some(traceback) = why.traceback() {
-            record = record.with("traceback", FieldValue::Text(traceback.to_owned()));
-        }
-        self.sink.write(record);
     }
 }
 

@@ -5,10 +5,12 @@
 //! no request can forge a line.
 
 mod escape;
+mod failure;
 mod security;
 mod trace;
 
 pub(crate) use self::escape::escaped;
+pub(crate) use self::failure::request_failed;
 pub(crate) use self::security::{SecurityEvent, configuration_weak};
 pub use self::trace::TracingSink;
 

@@ -1,0 +1,32 @@
+//! What the log is told of a failure of ours.
+
+use super::{FieldValue, Level, Logger, Record, Sink, escaped};
+use crate::clock::{Clock, SystemClock};
+use crate::rejection::Rejection;
+use crate::request::RequestId;
+
+/// Writes why the endpoint called `name` failed.
+pub(crate) fn request_failed(sink: &dyn Sink, why: &Rejection, id: &RequestId, name: &str) {
+    if !sink.enabled(Logger::Server, Level::Error) {
+        return;
+    }
+    let mut message = format!("{name} failed with {why}");
+    if let Some(cause) = why.cause() {
+        message.push_str(": ");
+        message.push_str(&escaped(&cause.to_string()));
+    }
+    let mut record = Record::new(
+        Logger::Server,
+        Level::Error,
+        "request_failed",
+        message,
+        SystemClock.unix(),
+    )
+    .with("request_id", FieldValue::Text(id.as_str().to_owned()))
+    .with("endpoint", FieldValue::Text(name.to_owned()))
+    .with("status", FieldValue::Number(why.status().as_u16().into()));
+    if let Some(traceback) = why.traceback() {
+        record = record.with("traceback", FieldValue::Text(traceback.to_owned()));
+    }
+    sink.write(record);
+}
