@@ -121,6 +121,10 @@ impl Api {
 
     /// Lets a service of the tower family, such as an axum router, answer what no endpoint does.
     /// It stands behind every API-wide protection.
+    ///
+    /// It finds the [`Client`](crate::Client) and the [`RequestId`](crate::RequestId) among the
+    /// request's extensions. An error that it answers with without a body gets the engine's, so
+    /// there is one 404 for all.
     pub fn merge<S, B>(mut self, service: S) -> Self
     where
         S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,

@@ -109,6 +109,12 @@ impl Rejection {
         self
     }
 
+    /// Adds the headers that another service gave its own refusal.
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.0.headers.extend(headers);
+        self
+    }
+
     /// Keeps what went wrong inside, for the log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Cause>) -> Self {

@@ -3,6 +3,7 @@
 mod answers;
 mod arguments;
 mod bodies;
+mod merged;
 mod tower;
 mod vectors;
 
