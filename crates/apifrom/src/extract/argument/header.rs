@@ -1,7 +1,6 @@
 //! Headers and cookies.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::ops::Deref;
 
 use http::header::{COOKIE, HeaderName, HeaderValue};
@@ -118,20 +117,19 @@ impl Part for InHeader {
         request: &Request,
         faults: &mut Faults,
     ) -> Reading<T> {
-        let unreadable = Cell::new(false);
-        let lines = request.head().headers.get_all(name).iter();
-        let texts = lines.filter_map(|line| {
-            let text = std::str::from_utf8(line.as_bytes()).ok();
-            if text.is_none() {
-                unreadable.set(true);
-            }
-            text.map(Cow::Borrowed)
-        });
-        let reading = T::from_parameters(texts, &mut Given::new(Self::LOCATION, wire, faults));
-        if unreadable.get() {
+        let lines = request.head().headers.get_all(name);
+        // Judged before any of them is read: where one is no text, nothing is said of the others.
+        if lines
+            .iter()
+            .any(|line| std::str::from_utf8(line.as_bytes()).is_err())
+        {
             return not_unicode(Self::LOCATION, wire, faults);
         }
-        reading
+        let texts = lines
+            .iter()
+            .filter_map(|line| std::str::from_utf8(line.as_bytes()).ok())
+            .map(Cow::Borrowed);
+        T::from_parameters(texts, &mut Given::new(Self::LOCATION, wire, faults))
     }
 }
 

@@ -188,6 +188,13 @@ fn headers_and_cookies_come_by_their_names_on_the_wire() {
         .send()
         .unwrap();
     assert_eq!(violations(&answer), ["header.X-Tries: string_unicode"]);
+    let answer = client
+        .get("/head")
+        .header("x-tries", "many")
+        .another_header("x-tries", b"\xff")
+        .send()
+        .unwrap();
+    assert_eq!(violations(&answer), ["header.X-Tries: string_unicode"]);
     assert_eq!(HEADS.taken(), 0);
 }
 
