@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, EmailStr, Field, field_validator
 
 from apifrom import API, api
+from apifrom.security import jwt_required
 
 SPECIAL_CHARACTERS = frozenset("!@#$%^&*()_+-=[]{}|;:,.<>?/")
 
@@ -51,6 +52,13 @@ def hello(name: str) -> dict[str, str]:
 async def hello_async(name: str) -> dict[str, str]:
     """Greet by name from the loop."""
     return {"message": f"Hello, {name}!"}
+
+
+@api(route="/me", method="GET")
+@jwt_required(secret="the bench's secret of more than thirty-two bytes", algorithm="HS256")
+def me(request) -> dict[str, str]:
+    """Tell the caller who it is."""
+    return {"sub": request.state.jwt_payload["sub"]}
 
 
 @api(route="/users", method="POST")

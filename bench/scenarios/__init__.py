@@ -1,6 +1,11 @@
 """The scenarios of the throughput table, in its order."""
 
-from scenarios import hello, users
+from scenarios import hello, tokens, users
 from scenarios.model import Scenario
 
-SCENARIOS: tuple[Scenario, ...] = (hello.SCENARIO, users.SCENARIO)
+SCENARIOS: tuple[Scenario, ...] = (
+    hello.SCENARIO,
+    users.SCENARIO,
+    tokens.VERIFIED,
+    tokens.REFUSED,
+)

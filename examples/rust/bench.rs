@@ -6,10 +6,11 @@
 
 use std::error::Error;
 
+use apifrom::security::JwtRequired;
 use apifrom::server::Server;
 use apifrom::{
-    Api, Body, Deserialize, JsonSchema, Rejection, Serialize, ServerConfig, Streaming, Validate,
-    ValidationError, api, endpoints,
+    Api, Body, Deserialize, JsonSchema, Rejection, Request, Router, Serialize, ServerConfig,
+    Streaming, Validate, ValidationError, api, endpoints,
 };
 use bytes::Bytes;
 use futures_core::Stream;
@@ -20,6 +21,7 @@ const MEBIBYTE: u64 = 1 << 20;
 const PIECE: &[u8] = &[b'x'; 64 << 10];
 const PIECES_PER_MEBIBYTE: usize = 16;
 const CONNECTIONS: usize = 16_384;
+const SECRET: &str = "the bench's secret of more than thirty-two bytes";
 
 #[derive(Serialize)]
 struct Status {
@@ -79,6 +81,20 @@ fn root() -> Status {
 fn hello(name: String) -> Greeting {
     Greeting {
         message: format!("Hello, {name}!"),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Caller {
+    sub: String,
+}
+
+#[api(route = "/me", method = "GET")]
+fn me(request: Request) -> Result<Caller, Rejection> {
+    let claims = request.context().identities.iter().next();
+    match claims.and_then(|identity| identity.claims_as()) {
+        Some(Ok(caller)) => Ok(caller),
+        _ => Err(Rejection::internal()),
     }
 }
 
@@ -143,6 +159,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.limit_connections_per_client = CONNECTIONS;
     let api = Api::new()
         .configure(|config| config.access_log = false)
-        .endpoints(endpoints![root, hello, create_user, upload, download]);
+        .endpoints(endpoints![root, hello, create_user, upload, download])
+        .router(
+            Router::new("")
+                .auth(JwtRequired::new().secret(SECRET).algorithm("HS256"))
+                .endpoints(endpoints![me]),
+        );
     runtime()?.block_on(serve(api, &config))
 }

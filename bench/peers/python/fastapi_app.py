@@ -7,7 +7,9 @@ to a thread, and a plain ``dict`` through a slower encoder, both of which would 
 import time
 from typing import Annotated
 
-from fastapi import FastAPI, Request
+import jwt
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, EmailStr, Field, field_validator
 
 SPECIAL_CHARACTERS = frozenset("!@#$%^&*()_+-=[]{}|;:,.<>?/")
@@ -20,6 +22,12 @@ class Greeting(BaseModel):
     """What ``/hello`` answers."""
 
     message: str
+
+
+class Caller(BaseModel):
+    """What ``/me`` answers."""
+
+    sub: str
 
 
 class NewUser(BaseModel):
@@ -70,6 +78,26 @@ async def hello(name: str) -> Greeting:
 async def create_user(user: NewUser) -> User:
     """Accept a valid user."""
     return User(id=123, name=user.name, email=user.email, age=user.age)
+
+
+SECRET = "the bench's secret of more than thirty-two bytes"
+bearer = HTTPBearer()
+
+
+async def caller(
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
+) -> dict[str, str]:
+    """Verify the token, as the tutorial of FastAPI does with PyJWT."""
+    try:
+        return jwt.decode(credentials.credentials, SECRET, algorithms=["HS256"])
+    except jwt.InvalidTokenError:
+        raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"}) from None
+
+
+@app.get("/me")
+async def me(claims: Annotated[dict[str, str], Depends(caller)]) -> Caller:
+    """Tell the caller who it is."""
+    return Caller(sub=claims["sub"])
 
 
 @app.get("/sleep/{milliseconds}")

@@ -3,12 +3,15 @@
 //! It listens on `127.0.0.1:$PORT`. With `BENCH_THREADS=1` it runs on a current-thread runtime,
 //! which is what counting instructions needs; otherwise on tokio's default runtime.
 
+use std::sync::LazyLock;
+
 use axum::{
     Json, Router,
-    extract::Path,
-    http::StatusCode,
+    extract::{FromRequestParts, Path},
+    http::{StatusCode, header::AUTHORIZATION, request::Parts},
     routing::{get, post},
 };
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
 use validator::{Validate, ValidationError, ValidationErrors};
@@ -75,11 +78,39 @@ async fn create_user(
     }))
 }
 
+static KEY: LazyLock<DecodingKey> =
+    LazyLock::new(|| DecodingKey::from_secret(b"the bench's secret of more than thirty-two bytes"));
+static VALIDATION: LazyLock<Validation> = LazyLock::new(|| Validation::new(Algorithm::HS256));
+
+#[derive(Serialize, Deserialize)]
+struct Caller {
+    sub: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, StatusCode> {
+        let value = parts.headers.get(AUTHORIZATION);
+        let token = value
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+            .ok_or(StatusCode::UNAUTHORIZED)?;
+        decode(token, &KEY, &VALIDATION)
+            .map(|verified| verified.claims)
+            .map_err(|_| StatusCode::UNAUTHORIZED)
+    }
+}
+
+async fn me(caller: Caller) -> Json<Caller> {
+    Json(caller)
+}
+
 async fn serve(port: u16) -> std::io::Result<()> {
     let router = Router::new()
         .route("/", get(root))
         .route("/hello/{name}", get(hello))
-        .route("/users", post(create_user));
+        .route("/users", post(create_user))
+        .route("/me", get(me));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     axum::serve(listener, router).await
 }
