@@ -40,6 +40,7 @@ OURS_VALIDATION = _ours_python("guide_validation.py", "apifrom, the guide's vali
 OURS_BLOCKING = _ours_python("blocking.py", "apifrom, Python")
 OURS_IDLE = _ours_python("idle.py", "apifrom, Python")
 OURS_UPLOAD = _ours_python("upload.py", "apifrom, Python")
+OURS_LOGINS = _ours_python("logins.py", "apifrom, Python")
 OURS_SOAK = _ours_python("soak.py", "apifrom, Python")
 OURS_RUST = Server("apifrom, Rust", (str(places.OURS_RUST),), BUILD_OURS)
 
