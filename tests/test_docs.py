@@ -1,0 +1,32 @@
+"""The programs in the documents run, and hold what they assert."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks():
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = path.read_text()
+        for found in BLOCK.finditer(text):
+            line = text.count("\n", 0, found.start()) + 2
+            yield pytest.param(path, line, found[1], id=f"{path.name}:{line}")
+
+
+@pytest.mark.parametrize(("path", "line", "source"), list(blocks()))
+def test_a_program_in_the_documents_runs(path, line, source, monkeypatch):
+    monkeypatch.setenv("JWT_SECRET", "a secret of at least thirty-two bytes")
+    module = types.ModuleType(f"document_{path.stem}_{line}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    # The lines of a failure are those of the document.
+    exec(compile("\n" * (line - 1) + source, str(path), "exec"), vars(module))
+    if "app" in vars(module):
+        module.app.freeze()
