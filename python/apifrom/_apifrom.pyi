@@ -52,9 +52,11 @@ __all__ = [
     "flush_logs",
     "freeze",
     "hash_password",
+    "new_api_key",
     "secret",
     "serve",
     "static_file",
+    "verify_jwt_token",
     "verify_password",
 ]
 
@@ -621,6 +623,23 @@ def create_jwt_token(payload: dict[str, Any], options: dict[str, Any]) -> str:
 
     Raises:
         ValueError: Names the option or the claim that is wrong, and shows no value.
+    """
+
+def verify_jwt_token(token: str, secret: object, algorithm: str) -> str:
+    """Verifies a token and its times, for the command line; returns its claims as JSON text.
+
+    Raises:
+        ValueError: The reason as security events name it, or what is wrong with the key.
+    """
+
+def new_api_key() -> tuple[Secret, str, str]:
+    """Makes an API key.
+
+    Returns:
+        The key, its public id, and its digest for `api_keys`.
+
+    Raises:
+        OSError: The system gives no random bytes.
     """
 
 def hash_password(password: str | Secret) -> str:

@@ -58,7 +58,10 @@ mod _apifrom {
         PlainTextResponse, RedirectResponse, Response, StreamingResponse, static_file,
     };
     #[pymodule_export]
-    use crate::security::{PySecret, create_jwt_token, hash_password, secret, verify_password};
+    use crate::security::{
+        PySecret, create_jwt_token, hash_password, new_api_key, secret, verify_jwt_token,
+        verify_password,
+    };
     #[pymodule_export]
     use crate::serve::{StartError, serve};
     #[pymodule_export]

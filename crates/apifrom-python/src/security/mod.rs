@@ -9,7 +9,9 @@ mod token;
 
 use self::secret_text::text_of;
 pub(crate) use self::secret_text::{PySecret, secret};
-pub(crate) use self::token::{create_jwt_token, hash_password, verify_password};
+pub(crate) use self::token::{
+    create_jwt_token, hash_password, new_api_key, verify_jwt_token, verify_password,
+};
 
 use std::collections::HashMap;
 

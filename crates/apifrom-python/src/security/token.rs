@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use apifrom::ConfigError;
-use apifrom::security::CreateToken;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use apifrom::security::jose::{Algorithm, Rules, Scratch, SharedSecrets, Token, VerificationKeys};
+use apifrom::security::{CreateToken, IssuedKey};
+use apifrom::{Clock as _, ConfigError, SystemClock};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 
 use super::keys;
-use super::secret_text::text_of;
+use super::secret_text::{PySecret, text_of};
 
 /// Signs a token.
 ///
@@ -69,6 +70,47 @@ pub(crate) fn create_jwt_token(
     let json = py.import("json")?.getattr("dumps")?;
     let json: String = json.call((payload,), Some(&keywords))?.extract()?;
     creator.sign(json).map_err(|error| error_of(&error))
+}
+
+/// Verifies a token and its times; returns its claims, as JSON text.
+///
+/// # Errors
+/// `ValueError` with the reason as security events name it, or with what is wrong with the key.
+#[pyfunction]
+pub(crate) fn verify_jwt_token(
+    token: &str,
+    secret: &Bound<'_, PyAny>,
+    algorithm: &str,
+) -> PyResult<String> {
+    let algorithm: Algorithm = algorithm
+        .parse()
+        .map_err(|error| PyValueError::new_err(format!("algorithm: {error}")))?;
+    let key = keys::read(secret).map_err(|why| PyTypeError::new_err(format!("secret: {why}")))?;
+    let mut known = VerificationKeys::new(&[algorithm]);
+    known
+        .add(&key, SharedSecrets::Allowed)
+        .map_err(|why| PyValueError::new_err(format!("secret: {why}")))?;
+    let mut scratch = Scratch::new();
+    let verified = Token::parse(token.as_bytes(), &mut scratch)
+        .and_then(|token| known.verify(&token))
+        .and_then(|verified| {
+            Rules::default().judge(&verified, SystemClock.unix(), None)?;
+            Ok(verified)
+        })
+        .map_err(|refusal| PyValueError::new_err(refusal.reason()))?;
+    String::from_utf8(verified.into_payload())
+        .map_err(|_| PyValueError::new_err("the claims are not UTF-8"))
+}
+
+/// Makes an API key: the key, its public id, and its digest.
+///
+/// # Errors
+/// `OSError` when the system gives no random bytes.
+#[pyfunction]
+pub(crate) fn new_api_key() -> PyResult<(PySecret, String, String)> {
+    let issued = IssuedKey::new().map_err(|error| PyOSError::new_err(error.to_string()))?;
+    let key = PySecret { value: issued.key };
+    Ok((key, issued.id, issued.digest))
 }
 
 /// A number of seconds, or a `timedelta`.

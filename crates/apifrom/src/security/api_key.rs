@@ -4,10 +4,12 @@
 //!    one of them, or twice in one, it is 400.
 //! 2. Only the SHA-256 digest of a key is kept. What was sent is hashed and the digest looked up, so
 //!    the time of a look-up does not depend on how much of a key is right.
-//! 3. An empty key, one over 1 KiB, and an unknown one are 401 with the challenge
+//! 3. A key that was made here ([`IssuedKey`](super::IssuedKey)) tells its public id, which logs name it
+//!    by; any other is named by the beginning of its digest.
+//! 4. An empty key, one over 1 KiB, and an unknown one are 401 with the challenge
 //!    `ApiKey realm="api", in="header", name="X-API-Key"`, which is of our own making: no standard
 //!    has one.
-//! 4. A key that lacks a scope which the declaration requires is 403.
+//! 5. A key that lacks a scope which the declaration requires is 403.
 //!
 //! # Deployment
 //! A key in a query stands in the logs of every proxy on the way, and in browser histories.
@@ -45,6 +47,7 @@ use super::authenticator::{Attempt, Authenticator, Failure, FailureKind};
 use super::challenge::Challenge;
 use super::credential::{Place, Sent};
 use super::identity::{Identity, Method};
+use super::issued_key::{Form, form};
 use super::protection::{AuthMethod, Compiling};
 use super::scope::{Scope, Scopes};
 use crate::request::{Context, Head};
@@ -193,8 +196,16 @@ impl ApiKeyRequired {
                     compiling.error(&format!("{field}.scopes"), why.to_string());
                 }
             }
+            let subject = match form(key.expose()) {
+                Form::Issued(id) => id.to_owned(),
+                Form::Mistyped => {
+                    compiling.error(&field, "was typed wrong: its last letters do not fit");
+                    continue;
+                }
+                Form::Other => digest.short(),
+            };
             let entry = Entry {
-                subject: digest.short().into(),
+                subject: subject.into(),
                 scopes: Scopes::from_list(scopes.iter().map(String::as_str)),
             };
             if table.insert(digest, entry).is_some() {
@@ -303,15 +314,24 @@ impl Authenticator for ApiKey {
             return Attempt::failed(FailureKind::Invalid, "too_long");
         }
         let Some(entry) = self.table.get(&Digest::of(&key)) else {
-            return Attempt::failed(FailureKind::Invalid, "unknown_key");
+            let reason = match form(&key) {
+                Form::Mistyped => "mistyped_key",
+                Form::Issued(_) | Form::Other => "unknown_key",
+            };
+            return Attempt::failed(FailureKind::Invalid, reason);
+        };
+        // Known by its digest, it tells its id itself.
+        let subject = match form(&key) {
+            Form::Issued(id) if *id != *entry.subject => Arc::from(id),
+            _ => Arc::clone(&entry.subject),
         };
         if !entry.scopes.contains_all(&self.scopes) {
             let failure = Failure::new(FailureKind::Lacking, "insufficient_scope");
-            return Attempt::Failed(failure.of(Some(&entry.subject)));
+            return Attempt::Failed(failure.of(Some(&subject)));
         }
         let identity = Identity::new(Method::ApiKey)
             .named(self.name.as_ref())
-            .subject_is(Arc::clone(&entry.subject))
+            .subject_is(subject)
             .holding(entry.scopes.clone())
             .proved_by(Bytes::copy_from_slice(key.as_bytes()))
             .ambient(place.is_ambient());

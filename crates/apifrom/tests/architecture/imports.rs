@@ -49,6 +49,7 @@ const SECURITY_FLOOR: &[&str] = &[
     "security/challenge",
     "security/credential",
     "security/identity",
+    "security/issued_key",
     "security/jose",
     "security/password",
     "security/protection",

@@ -1,6 +1,6 @@
 //! API keys, as callers and programs meet them.
 
-use apifrom::security::ApiKeyRequired;
+use apifrom::security::{ApiKeyRequired, IssuedKey};
 
 use super::secured::{Secured, errors};
 
@@ -196,5 +196,45 @@ fn no_key_at_all_is_a_mistake() {
     assert_eq!(
         errors(ApiKeyRequired::new()),
         ["routes.home.api_key_required.api_keys: expected at least one key, found none"]
+    );
+}
+
+#[test]
+fn a_key_that_was_made_here_is_named_by_its_id() {
+    let (plain, hashed, other) = (
+        IssuedKey::new().unwrap(),
+        IssuedKey::new().unwrap(),
+        IssuedKey::new().unwrap(),
+    );
+    let keys = ApiKeyRequired::new()
+        .key(plain.key.clone(), ["read"])
+        .key(hashed.digest.as_str(), ["read"]);
+    let secured = Secured::new(keys);
+    for issued in [&plain, &hashed] {
+        let key = issued.key.expose();
+        assert_eq!(secured.ask(&[("x-api-key", key)]).status(), 200);
+        let event = format!("authentication_succeeded - {}", issued.id);
+        assert_eq!(secured.last_event(), event);
+        secured.log_hides(&[key]);
+    }
+    secured.refused(
+        "/",
+        &[("x-api-key", other.key.expose())],
+        401,
+        Some(INVALID),
+    );
+    assert_eq!(secured.last_event(), "authentication_failed unknown_key -");
+    let mut mistyped = plain.key.expose().clone();
+    let last = if mistyped.pop() == Some('a') {
+        'b'
+    } else {
+        'a'
+    };
+    mistyped.push(last);
+    secured.refused("/", &[("x-api-key", &mistyped)], 401, Some(INVALID));
+    assert_eq!(secured.last_event(), "authentication_failed mistyped_key -");
+    assert_eq!(
+        errors(ApiKeyRequired::new().key(mistyped, ["read"])),
+        ["routes.home.api_key_required.api_keys[0]: was typed wrong: its last letters do not fit"]
     );
 }
