@@ -9,8 +9,8 @@ use std::error::Error;
 use apifrom::security::JwtRequired;
 use apifrom::server::Server;
 use apifrom::{
-    Api, Body, Deserialize, JsonSchema, Rejection, Request, Router, Serialize, ServerConfig,
-    Streaming, Validate, ValidationError, api, endpoints,
+    Api, Body, Deserialize, Identity, JsonSchema, Rejection, Request, Router, Serialize,
+    ServerConfig, Streaming, Validate, ValidationError, api, endpoints,
 };
 use bytes::Bytes;
 use futures_core::Stream;
@@ -92,7 +92,7 @@ struct Caller {
 #[api(route = "/me", method = "GET")]
 fn me(request: Request) -> Result<Caller, Rejection> {
     let claims = request.context().identities.iter().next();
-    match claims.and_then(|identity| identity.claims_as()) {
+    match claims.and_then(Identity::claims_as) {
         Some(Ok(caller)) => Ok(caller),
         _ => Err(Rejection::internal()),
     }
