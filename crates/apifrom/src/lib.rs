@@ -78,3 +78,8 @@ pub mod __private {
         RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,
     };
 }
+
+/// The programs of the guide, which are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+struct Guide;

@@ -129,6 +129,26 @@ fn places(answer: &Answer) -> Vec<Value> {
     errors.map(|error| error["loc"].clone()).collect()
 }
 
+/// The `rust` blocks of the README.
+fn readme_programs(readme: &str) -> Vec<&str> {
+    let blocks = readme.split("```rust\n").skip(1);
+    blocks
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_program_of_the_readme_is_an_example_of_ten_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let example = std::fs::read_to_string(root.join("examples/rust/hello.rs")).unwrap();
+    let (_documentation, code) = example.split_once("\n\n").unwrap();
+    assert_eq!(readme_programs(&readme), [code]);
+    let lines = code.lines().filter(|line| !line.is_empty());
+    assert!(lines.count() <= 10);
+    assert!(program("hello").exists(), "it compiles");
+}
+
 #[test]
 fn the_demo_keeps_notes_over_a_restart() {
     let folder = Folder::new("demo");
