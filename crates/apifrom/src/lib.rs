@@ -1,6 +1,7 @@
 //! Turns any function into a REST API that is secure by construction.
 
 mod api;
+mod client;
 mod clock;
 mod config;
 mod endpoint;

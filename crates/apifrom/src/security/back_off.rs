@@ -5,7 +5,9 @@
 //! 2. Beyond either the check is not made at all, right or wrong, and the answer is 429 with the
 //!    seconds until it would be made again.
 //! 3. An IPv6 client is its /64. All clients behind a Unix domain socket that names nobody are one.
-//! 4. At most 100,000 counters are kept; the one that was idle longest goes first.
+//! 4. Look-ups of tokens that nobody knows yet are counted for themselves, right or wrong: 100 a minute
+//!    of one address.
+//! 5. At most 100,000 counters are kept; the one that was idle longest goes first.
 //!
 //! It covers only secrets that people choose and checks that cost. What was proved before (a cached
 //! login) is never held back, so that nobody is locked out by a neighbour who guesses.
@@ -24,6 +26,9 @@ const SPAN: Duration = Duration::from_mins(5);
 /// How many a client may have with one user, and in all.
 const OF_USER: usize = 10;
 const OF_ADDRESS: usize = 100;
+/// How many look-ups a client may cause, and in which time.
+const LOOK_UPS: usize = 100;
+const LOOK_UP_SPAN: Duration = Duration::from_mins(1);
 /// How many counters there may be.
 const COUNTERS: usize = 100_000;
 
@@ -35,7 +40,17 @@ pub(in crate::security) struct BackOff(Mutex<Counters>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::security) struct Who {
     address: IpAddr,
-    user: Option<[u8; 16]>,
+    of: Of,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    /// Failures with one user, by a digest of its name.
+    User([u8; 16]),
+    /// Failures with any user.
+    Users,
+    LookUps,
 }
 
 #[derive(Default)]
@@ -63,7 +78,7 @@ impl Who {
         };
         Self {
             address,
-            user: None,
+            of: Of::Users,
         }
     }
 
@@ -75,16 +90,23 @@ impl Who {
             *to = *from;
         }
         Self {
-            user: Some(short),
+            of: Of::User(short),
             ..Self::address(client)
         }
     }
 
     fn limit(&self) -> usize {
-        if self.user.is_some() {
-            OF_USER
-        } else {
-            OF_ADDRESS
+        match self.of {
+            Of::User(_) => OF_USER,
+            Of::Users => OF_ADDRESS,
+            Of::LookUps => LOOK_UPS,
+        }
+    }
+
+    fn span(&self) -> Duration {
+        match self.of {
+            Of::User(_) | Of::Users => SPAN,
+            Of::LookUps => LOOK_UP_SPAN,
         }
     }
 }
@@ -104,6 +126,20 @@ impl BackOff {
             .max()
     }
 
+    /// Counts a look-up; seconds until one may be made again where it may not be made now.
+    pub(in crate::security) fn look_up(&self, client: &Client, now: Duration) -> Option<u32> {
+        let who = Who {
+            of: Of::LookUps,
+            ..Who::address(client)
+        };
+        let mut counters = self.lock();
+        let held = counters.held(&who, now);
+        if held.is_none() {
+            counters.count(who, now);
+        }
+        held
+    }
+
     /// Counts a failure.
     pub(in crate::security) fn failed(&self, client: &Client, user: &str, now: Duration) {
         let mut counters = self.lock();
@@ -121,7 +157,7 @@ impl Counters {
         let counter = self.known.get(who)?;
         // The failure that has to grow old before there is room for another.
         let oldest = counter.failures.len().checked_sub(who.limit())?;
-        let ends = counter.failures.get(oldest)?.saturating_add(SPAN);
+        let ends = counter.failures.get(oldest)?.saturating_add(who.span());
         let left = ends.checked_sub(now).filter(|left| !left.is_zero())?;
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
         u32::try_from(seconds).ok()
@@ -130,7 +166,7 @@ impl Counters {
     fn count(&mut self, who: Who, now: Duration) {
         self.touches += 1;
         let touch = self.touches;
-        let limit = who.limit();
+        let (limit, span) = (who.limit(), who.span());
         let counter = self.known.entry(who).or_insert_with(|| Counter {
             failures: VecDeque::new(),
             touch,
@@ -142,7 +178,7 @@ impl Counters {
             || counter
                 .failures
                 .front()
-                .is_some_and(|first| first.saturating_add(SPAN) <= now)
+                .is_some_and(|first| first.saturating_add(span) <= now)
         {
             counter.failures.pop_front();
         }

@@ -53,6 +53,7 @@ const SECURITY_FLOOR: &[&str] = &[
     "security/jose",
     "security/password",
     "security/protection",
+    "security/remote_keys",
     "security/scope",
 ];
 

@@ -14,6 +14,7 @@ mod basic;
 mod examples;
 mod jwt;
 mod limits;
+mod oauth2;
 mod properties;
 mod rust_face;
 mod secured;

@@ -1,0 +1,325 @@
+//! OAuth 2.0: access tokens of an authorization server (RFC 6749, 6750).
+//!
+//! 1. A token is looked for in `Authorization: Bearer`. Twice is 400.
+//! 2. What was found out of a token is kept under its digest: that it is good for `cache_ttl` at most
+//!    and never past its `exp`, that it is not for 10 seconds. At most 10,000 of each are kept, the
+//!    oldest goes first.
+//! 3. A token of a type in `token_types` is verified by the server's keys (RFC 9068: `iss`, `aud`,
+//!    `exp`); where the server has none, and for every other token, the server is asked (RFC 7662);
+//!    where it cannot be asked either, it is 401. Only `active` with the value `true` is active.
+//! 4. Where the program names neither keys nor a place to ask, both are found by RFC 8414 at the
+//!    server's origin, and believed only if what is found there says that it is that server.
+//! 5. The client secret goes to the issuer's own origin alone.
+//! 6. A server that cannot be reached, or refuses our client, is 503 with `Retry-After`, never 200; what
+//!    is known, and keys no older than `stale_max`, go on settling what they settle.
+//! 7. However many requests bring one token, the server is asked once. More than 100 look-ups of unknown
+//!    tokens a minute of one client are 429; a known token is never held back.
+//! 8. A token that lacks a required scope is 403.
+//!
+//! # Deployment
+//! A token that was revoked is taken for as long as `cache_ttl`. `0` asks each time.
+
+mod declaring;
+mod discovery;
+mod introspection;
+mod known;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use serde::Deserialize;
+
+pub use self::declaring::OAuth2Required;
+use self::discovery::{Metadata, Server};
+use self::introspection::ClientCredentials;
+use self::known::Known;
+use super::authenticator::{Attempt, Authenticator, Failure, FailureKind};
+use super::back_off::BackOff;
+use super::challenge::Challenge;
+use super::credential::{Place, Sent};
+use super::identity::{Identity, Method};
+use super::jose::{MAX_TOKEN, Refusal, Rules, Scratch, Token, VerificationKeys};
+use super::scope::{Scope, Scopes};
+use crate::client::{Background, Client, Flights};
+use crate::clock::Clock;
+use crate::request::{Client as Caller, Context, Head};
+
+/// When it may be worth another try where the server cannot be asked, in seconds.
+const RETRY_AFTER: u32 = 5;
+
+type Digest = [u8; 32];
+
+/// One declaration, ready for requests.
+struct OAuth2(Arc<Inner>);
+
+struct Inner {
+    place: Place,
+    server: Server,
+    credentials: ClientCredentials,
+    audience: Box<str>,
+    /// In lower case, without `application/`.
+    token_types: Box<[Box<str>]>,
+    /// True where plain JWTs are taken, among which ID tokens must be told.
+    takes_plain: bool,
+    cache_ttl: Duration,
+    scopes: Box<[Scope]>,
+    challenge: Challenge,
+    name: Option<Arc<str>>,
+    known: Known,
+    flights: Flights<Digest, Verdict>,
+    background: Arc<Background>,
+    back_off: Arc<BackOff>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What was found out of a token.
+#[derive(Debug, Clone)]
+enum Verdict {
+    Active(Arc<Active>),
+    Refused(&'static str),
+    Unavailable(&'static str),
+}
+
+/// A token that is good.
+#[derive(Debug)]
+struct Active {
+    claims: Bytes,
+    subject: Option<Arc<str>>,
+    scopes: Scopes,
+    /// Since the epoch, where the token says.
+    expires: Option<Duration>,
+}
+
+impl Authenticator for OAuth2 {
+    fn method(&self) -> Method {
+        Method::OAuth2
+    }
+
+    fn state_name(&self) -> &str {
+        self.0
+            .name
+            .as_deref()
+            .unwrap_or_else(|| self.method().state_name())
+    }
+
+    fn challenge(&self) -> &Challenge {
+        &self.0.challenge
+    }
+
+    fn authenticate(&self, head: &Head, context: &Context) -> Attempt {
+        let token = match self.0.place.find(head) {
+            Sent::Absent => return Attempt::Absent,
+            Sent::Doubled => return Attempt::failed(FailureKind::Ambiguous, "doubled"),
+            Sent::Malformed => return Attempt::failed(FailureKind::Invalid, "malformed"),
+            Sent::One(token) => token,
+        };
+        if token.len() > MAX_TOKEN {
+            return Attempt::failed(FailureKind::Invalid, Refusal::TooLarge.reason());
+        }
+        self.0.judge(&token, context.client)
+    }
+}
+
+impl Inner {
+    fn judge(self: &Arc<Self>, token: &str, caller: Caller) -> Attempt {
+        let now = self.clock.unix();
+        let digest = digest_of(token);
+        let settled = self
+            .known
+            .find(&digest, now)
+            .or_else(|| self.by_known_keys(token, &digest, now));
+        if let Some(verdict) = settled {
+            return self.attempt(&verdict, token);
+        }
+        if let Some(retry_after) = self.back_off.look_up(&caller, now) {
+            return Attempt::failed(FailureKind::Held { retry_after }, "held_back");
+        }
+        let token: Arc<str> = token.into();
+        let answer = self.look_up(digest, Arc::clone(&token));
+        let inner = Arc::clone(self);
+        Attempt::wait(async move {
+            let verdict = answer.await.unwrap_or(Verdict::Unavailable("closing"));
+            inner.attempt(&verdict, &token)
+        })
+    }
+
+    fn attempt(&self, verdict: &Verdict, token: &str) -> Attempt {
+        let active = match verdict {
+            Verdict::Active(active) => active,
+            Verdict::Refused(reason) => return Attempt::failed(FailureKind::Invalid, reason),
+            Verdict::Unavailable(reason) => {
+                let kind = FailureKind::Unavailable {
+                    retry_after: RETRY_AFTER,
+                };
+                return Attempt::failed(kind, reason);
+            }
+        };
+        if !active.scopes.contains_all(&self.scopes) {
+            let failure = Failure::new(FailureKind::Lacking, "insufficient_scope");
+            return Attempt::Failed(failure.of(active.subject.as_deref()));
+        }
+        let mut identity = Identity::new(Method::OAuth2)
+            .named(self.name.as_ref())
+            .holding(active.scopes.clone())
+            .claiming(active.claims.clone())
+            .proved_by(Bytes::copy_from_slice(token.as_bytes()));
+        if let Some(subject) = &active.subject {
+            identity = identity.subject_is(Arc::clone(subject));
+        }
+        Attempt::Passed(identity)
+    }
+
+    /// What keys that are there already say of a token; nothing where the server has to be asked.
+    fn by_known_keys(&self, token: &str, digest: &Digest, now: Duration) -> Option<Verdict> {
+        let metadata = self.server.known(now)?;
+        let keys = metadata.keys.as_ref()?;
+        if !self.is_for_keys(token) {
+            return None;
+        }
+        let known = keys.current(&self.background)?;
+        let verdict = match self.verify(token, &known, &metadata, now) {
+            Err(Refusal::UnknownKey) if keys.may_fetch() => return None,
+            verified => self.of_verified(verified),
+        };
+        self.remember(digest, &verdict, now);
+        Some(verdict)
+    }
+
+    /// Asks the server about a token, or waits for whoever does.
+    fn look_up(
+        self: &Arc<Self>,
+        digest: Digest,
+        token: Arc<str>,
+    ) -> tokio::sync::oneshot::Receiver<Verdict> {
+        let (answer, asks) = self.flights.join(digest);
+        if asks {
+            let inner = Arc::clone(self);
+            let asked = self.background.spawn(move |client| async move {
+                let verdict = inner.ask(&client, &token).await;
+                inner.remember(&digest, &verdict, inner.clock.unix());
+                inner.flights.land(&digest, &verdict);
+            });
+            if asked.is_err() {
+                self.flights.land(&digest, &Verdict::Unavailable("busy"));
+            }
+        }
+        answer
+    }
+
+    async fn ask(&self, client: &Client, token: &str) -> Verdict {
+        let Some(metadata) = self.server.metadata(client, self.clock.unix()).await else {
+            return Verdict::Unavailable("no_metadata");
+        };
+        if let Some(keys) = &metadata.keys
+            && self.is_for_keys(token)
+        {
+            let now = self.clock.unix();
+            if let Some(known) = keys.current(&self.background) {
+                match self.verify(token, &known, &metadata, now) {
+                    Err(Refusal::UnknownKey) if keys.may_fetch() => {}
+                    verified => return self.of_verified(verified),
+                }
+            }
+            return match keys.fetch(client).await {
+                Some(fetched) => self.of_verified(self.verify(token, &fetched, &metadata, now)),
+                // A key that is not among those that are there may be a new one.
+                None => Verdict::Unavailable("no_keys"),
+            };
+        }
+        match &metadata.introspection {
+            Some(url) => {
+                let now = || self.clock.unix();
+                introspection::ask(
+                    client,
+                    url,
+                    &self.credentials,
+                    token,
+                    (&self.audience, metadata.issuer.as_deref()),
+                    now,
+                )
+                .await
+            }
+            None => Verdict::Refused("unsupported_token"),
+        }
+    }
+
+    /// True for a token that says it is of a type which the keys verify.
+    fn is_for_keys(&self, token: &str) -> bool {
+        let mut scratch = Scratch::new();
+        let Ok(token) = Token::parse(token.as_bytes(), &mut scratch) else {
+            return false;
+        };
+        // RFC 7515 §4.1.9: the prefix may be left out; RFC 7519 §5.1: `JWT` where it is absent.
+        let kind = token.kind().unwrap_or("JWT").to_ascii_lowercase();
+        let kind = kind.strip_prefix("application/").unwrap_or(&kind);
+        self.token_types.iter().any(|taken| **taken == *kind)
+    }
+
+    fn verify(
+        &self,
+        token: &str,
+        keys: &VerificationKeys,
+        metadata: &Metadata,
+        now: Duration,
+    ) -> Result<Active, Refusal> {
+        let rules = Rules {
+            audience: Some(vec![self.audience.to_string()]),
+            issuer: metadata.issuer.clone().map(|issuer| vec![issuer]),
+            ..Rules::default()
+        };
+        let mut scratch = Scratch::new();
+        let verified = keys.verify(&Token::parse(token.as_bytes(), &mut scratch)?)?;
+        let judged = rules.judge(&verified, now, None)?;
+        let further: Further =
+            serde_json::from_slice(verified.payload()).map_err(|_| Refusal::MalformedClaims)?;
+        // An ID token says who somebody is, to whom it was issued, and opens nothing.
+        if self.takes_plain && (further.nonce.is_some() || further.at_hash.is_some()) {
+            return Err(Refusal::MalformedClaims);
+        }
+        let (scopes, subject) = (
+            judged.scopes,
+            judged.subject.map(|subject| (*subject).into()),
+        );
+        Ok(Active {
+            scopes,
+            subject,
+            expires: further
+                .exp
+                .and_then(|exp| Duration::try_from_secs_f64(exp).ok()),
+            claims: Bytes::from(verified.into_payload()),
+        })
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as the server's word")]
+    fn of_verified(&self, verified: Result<Active, Refusal>) -> Verdict {
+        match verified {
+            Ok(active) => Verdict::Active(Arc::new(active)),
+            Err(refusal) => Verdict::Refused(refusal.reason()),
+        }
+    }
+
+    fn remember(&self, digest: &Digest, verdict: &Verdict, now: Duration) {
+        self.known.keep(digest, verdict, now, self.cache_ttl);
+    }
+}
+
+/// What more of the claims is read.
+#[derive(Deserialize)]
+struct Further {
+    exp: Option<f64>,
+    nonce: Option<serde::de::IgnoredAny>,
+    at_hash: Option<serde::de::IgnoredAny>,
+}
+
+fn digest_of(token: &str) -> Digest {
+    let mut bytes = [0; 32];
+    for (to, from) in bytes
+        .iter_mut()
+        .zip(digest(&SHA256, token.as_bytes()).as_ref())
+    {
+        *to = *from;
+    }
+    bytes
+}

@@ -1,0 +1,155 @@
+//! The keys of an authorization server, from the URL of its JWK Set.
+//!
+//! 1. They are fetched when they are first needed, and fetched anew in the background once they are
+//!    5 minutes old.
+//! 2. A token that names a key which is not there has them fetched anew, at most once in 30 seconds.
+//! 3. Fetching that fails leaves what is there in use, for as long as it is no older than `stale_max`.
+//! 4. However many wait for them, they are fetched once at a time.
+//! 5. A set is taken whole or not at all: it is JSON, at most 1 MiB, without two keys of one name, and
+//!    shared secrets in it are never used.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::jose::{Algorithm, KeyText, SharedSecrets, VerificationKeys};
+use crate::client::{Background, Client, Flights, Question, Url};
+use crate::clock::Clock;
+
+/// After which they are fetched anew in the background.
+const OLD: Duration = Duration::from_mins(5);
+/// How long a key that is not there has nothing fetched again.
+const COOLDOWN: Duration = Duration::from_secs(30);
+
+/// What tokens of a server that publishes its keys may be signed with.
+pub(in crate::security) const PUBLIC: [Algorithm; 10] = [
+    Algorithm::Rs256,
+    Algorithm::Rs384,
+    Algorithm::Rs512,
+    Algorithm::Ps256,
+    Algorithm::Ps384,
+    Algorithm::Ps512,
+    Algorithm::Es256,
+    Algorithm::Es384,
+    Algorithm::Es512,
+    Algorithm::EdDsa,
+];
+
+/// The keys behind one URL.
+pub(in crate::security) struct RemoteKeys {
+    url: Url,
+    algorithms: Box<[Algorithm]>,
+    stale_max: Duration,
+    clock: Arc<dyn Clock>,
+    state: RwLock<State>,
+    flights: Flights<(), Option<Arc<VerificationKeys>>>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: Option<Arc<VerificationKeys>>,
+    fetched: Duration,
+    /// When fetching was last begun.
+    tried: Option<Duration>,
+}
+
+impl RemoteKeys {
+    pub(in crate::security) fn new(
+        url: Url,
+        algorithms: &[Algorithm],
+        stale_max: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            url,
+            algorithms: algorithms.into(),
+            stale_max,
+            clock,
+            state: RwLock::default(),
+            flights: Flights::default(),
+        }
+    }
+
+    /// True where they come from `url`.
+    pub(in crate::security) fn is_at(&self, url: &Url) -> bool {
+        self.url == *url
+    }
+
+    /// The keys, if they are there and not too old. Old ones are fetched anew meanwhile.
+    pub(in crate::security) fn current(
+        self: &Arc<Self>,
+        background: &Background,
+    ) -> Option<Arc<VerificationKeys>> {
+        let now = self.clock.unix();
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let age = now.saturating_sub(state.fetched);
+        let keys = state.keys.clone().filter(|_| age <= self.stale_max)?;
+        drop(state);
+        if age >= OLD && self.may_fetch() {
+            let this = Arc::clone(self);
+            // Where too much is under way the next request tries.
+            let _ = background.spawn(move |client| async move {
+                this.fetch(&client).await;
+            });
+        }
+        Some(keys)
+    }
+
+    /// True where fetching was not tried within the cooldown.
+    pub(in crate::security) fn may_fetch(&self) -> bool {
+        let now = self.clock.unix();
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was put back must not keep it from being tried.
+        state
+            .tried
+            .is_none_or(|tried| now >= tried + COOLDOWN || now < tried)
+    }
+
+    /// Fetches the keys, or waits for whoever does. Nothing when that failed.
+    pub(in crate::security) async fn fetch(
+        self: &Arc<Self>,
+        client: &Client,
+    ) -> Option<Arc<VerificationKeys>> {
+        let (answer, asks) = self.flights.join(());
+        if asks {
+            let this = Arc::clone(self);
+            let client = client.clone();
+            // A task of its own: whoever began it may be given up.
+            tokio::spawn(async move {
+                let keys = this.ask(&client).await;
+                this.flights.land(&(), &keys);
+            });
+        }
+        answer.await.ok().flatten()
+    }
+
+    async fn ask(&self, client: &Client) -> Option<Arc<VerificationKeys>> {
+        self.write().tried = Some(self.clock.unix());
+        let question = Question {
+            url: self.url.clone(),
+            form: None,
+            authorization: None,
+        };
+        let body = client.ask(question).await.ok()?;
+        let keys = Arc::new(self.read(&body)?);
+        let mut state = self.write();
+        state.fetched = self.clock.unix();
+        state.keys = Some(Arc::clone(&keys));
+        Some(keys)
+    }
+
+    fn read(&self, body: &[u8]) -> Option<VerificationKeys> {
+        // What is no JSON object might pass for a key in another form.
+        let text = std::str::from_utf8(body).ok()?;
+        if !text.trim_start().starts_with('{') {
+            return None;
+        }
+        let mut keys = VerificationKeys::new(&self.algorithms);
+        keys.add(&KeyText::from(text), SharedSecrets::Refused)
+            .ok()?;
+        (!keys.is_empty()).then_some(keys)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

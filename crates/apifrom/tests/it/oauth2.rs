@@ -1,0 +1,681 @@
+//! Access tokens, against an authorization server that answers as a test tells it, honest or lying.
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use apifrom::security::{CreateToken, OAuth2Required};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+
+use super::secured::{START, Secured, errors};
+
+const CHALLENGE: &str = r#"Bearer realm="api""#;
+const INVALID: &str = r#"Bearer realm="api", error="invalid_token""#;
+
+/// Changes what an honest server says of itself.
+type Lie = fn(&Server, String) -> String;
+
+/// What is answered at each path, and what was asked.
+struct Server {
+    origin: String,
+    answers: Arc<Mutex<HashMap<String, String>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    is_down: Arc<AtomicBool>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let server = Self {
+            origin,
+            answers: Arc::default(),
+            asked: Arc::default(),
+            is_down: Arc::default(),
+        };
+        let (answers, asked) = (Arc::clone(&server.answers), Arc::clone(&server.asked));
+        let is_down = Arc::clone(&server.is_down);
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let (answers, asked) = (Arc::clone(&answers), Arc::clone(&asked));
+                let is_down = Arc::clone(&is_down);
+                std::thread::spawn(move || serve(socket, &answers, &asked, &is_down));
+            }
+        });
+        server
+    }
+
+    /// Answers 200 with `body` at `path`.
+    fn says(&self, path: &str, body: &str) {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.answers(path, &answer);
+    }
+
+    fn answers(&self, path: &str, answer: &str) {
+        let mut answers = self.answers.lock().unwrap();
+        answers.insert(path.to_owned(), answer.to_owned());
+    }
+
+    fn is_down(&self, down: bool) {
+        self.is_down.store(down, Ordering::SeqCst);
+    }
+
+    fn times(&self, path: &str) -> usize {
+        let asked = self.asked.lock().unwrap();
+        asked
+            .iter()
+            .filter(|head| head.contains(&format!(" {path} ")))
+            .count()
+    }
+
+    fn last(&self) -> String {
+        self.asked
+            .lock()
+            .unwrap()
+            .last()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+}
+
+fn serve(
+    mut socket: TcpStream,
+    answers: &Mutex<HashMap<String, String>>,
+    asked: &Mutex<Vec<String>>,
+    is_down: &AtomicBool,
+) {
+    let mut buffer = Vec::new();
+    loop {
+        let mut piece = [0; 4096];
+        match socket.read(&mut piece) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => buffer.extend_from_slice(&piece[..count]),
+        }
+        if is_down.load(Ordering::SeqCst) {
+            return;
+        }
+        let text = String::from_utf8_lossy(&buffer).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
+            .unwrap_or(0);
+        if body.len() < length {
+            continue;
+        }
+        asked.lock().unwrap().push(text.clone());
+        let path = head.split(' ').nth(1).unwrap().to_owned();
+        let answer = answers.lock().unwrap().get(&path).cloned();
+        let absent = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned();
+        if socket
+            .write_all(answer.unwrap_or(absent).as_bytes())
+            .is_err()
+        {
+            return;
+        }
+        buffer.clear();
+    }
+}
+
+fn declared(server: &Server) -> OAuth2Required {
+    OAuth2Required::new()
+        .token_url(server.url("/token"))
+        .client_id("my-api")
+        .client_secret("its secret")
+        .offered_scopes(["read", "write"])
+        .scopes(["read"])
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn asks(secured: &Secured, token: &str) -> u16 {
+    let bearer = bearer(token);
+    secured.ask(&[("authorization", &bearer)]).status().as_u16()
+}
+
+fn refuses(secured: &Secured, token: &str, reason: &str) {
+    secured.refused(
+        "/",
+        &[("authorization", &bearer(token))],
+        401,
+        Some(INVALID),
+    );
+    assert_eq!(
+        secured.last_event(),
+        format!("authentication_failed {reason} -")
+    );
+}
+
+fn unavailable(secured: &Secured, token: &str) {
+    let before = secured.ask(&[("authorization", &bearer(token))]);
+    assert_eq!(before.status(), 503);
+    assert_eq!(before.header("retry-after"), Some("5"));
+    secured.refused("/", &[("authorization", &bearer(token))], 503, None);
+}
+
+/// A key pair of the server: what it signs with, and its JWK.
+fn pair(kid: &str) -> (String, String) {
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let der = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(algorithm, der.as_ref()).unwrap();
+    let encoded = BASE64_STANDARD.encode(der.as_ref());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n");
+    let point = pair.public_key().as_ref();
+    let (x, y) = point[1..].split_at(32);
+    let part = |part| BASE64_URL_SAFE_NO_PAD.encode(part);
+    let jwk = format!(
+        r#"{{"kty":"EC","crv":"P-256","use":"sig","kid":"{kid}","x":"{}","y":"{}"}}"#,
+        part(x),
+        part(y)
+    );
+    (pem, jwk)
+}
+
+/// A token with the header of RFC 9068, or another `typ`.
+fn signed(pem: &str, kid: &str, typ: &str, payload: &str) -> String {
+    let token = CreateToken::new(pem, "ES256")
+        .expires_delta(None)
+        .kid(kid)
+        .sign(payload)
+        .unwrap();
+    if typ == "JWT" {
+        return token;
+    }
+    // The creator writes `JWT`: the header is changed and signed again.
+    let header = format!(r#"{{"alg":"ES256","typ":"{typ}","kid":"{kid}"}}"#);
+    let payload = token.split('.').nth(1).unwrap();
+    let message = format!("{}.{payload}", BASE64_URL_SAFE_NO_PAD.encode(header));
+    let der = BASE64_STANDARD
+        .decode(
+            pem.lines()
+                .filter(|line| !line.starts_with('-'))
+                .collect::<String>(),
+        )
+        .unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).unwrap();
+    let signature = pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
+    format!(
+        "{message}.{}",
+        BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref())
+    )
+}
+
+fn metadata(server: &Server) {
+    server.says(
+        "/.well-known/oauth-authorization-server",
+        &format!(
+            r#"{{"issuer":"{0}","token_endpoint":"{0}/token","jwks_uri":"{0}/jwks",
+                "introspection_endpoint":"{0}/introspect"}}"#,
+            server.origin
+        ),
+    );
+}
+
+fn claims(server: &Server, more: &str) -> String {
+    let exp = START.as_secs() + 600;
+    format!(
+        r#"{{"iss":"{}","aud":"my-api","sub":"ada","scope":"read","exp":{exp}{more}}}"#,
+        server.origin
+    )
+}
+
+const ACTIVE: &str = r#"{"active":true,"scope":"read","sub":"ada","aud":"my-api"}"#;
+
+#[test]
+fn the_four_keys_alone_find_the_server_and_ask_it_once_for_each_token() {
+    let server = Server::start();
+    metadata(&server);
+    server.says("/introspect", ACTIVE);
+    let secured = Secured::new(declared(&server));
+    assert!(
+        server.asked.lock().unwrap().is_empty(),
+        "nothing is asked at the start"
+    );
+    secured.refused("/", &[], 401, Some(CHALLENGE));
+    secured.refused("/", &[("authorization", "Basic abc")], 401, Some(CHALLENGE));
+    assert!(
+        server.asked.lock().unwrap().is_empty(),
+        "nothing is asked without a token"
+    );
+    secured.accepted(
+        "/",
+        &[("authorization", "Bearer opaque-1")],
+        "oauth2_token=ada/read/opaque-1/sent;",
+    );
+    let asked = server.last();
+    assert!(asked.starts_with("POST /introspect "));
+    assert!(asked.ends_with("token=opaque-1&token_type_hint=access_token"));
+    let credentials = BASE64_STANDARD.encode("my-api:its%20secret");
+    assert!(asked.contains(&format!("authorization: Basic {credentials}")));
+    for _ in 0..5 {
+        assert_eq!(asks(&secured, "opaque-1"), 200);
+    }
+    assert_eq!(server.times("/introspect"), 1);
+    assert_eq!(server.times("/.well-known/oauth-authorization-server"), 1);
+    assert_eq!(asks(&secured, "opaque-2"), 200);
+    assert_eq!(server.times("/introspect"), 2);
+    secured.log_hides(&["opaque-1", "opaque-2", "its secret", &credentials]);
+}
+
+#[test]
+fn a_token_of_the_servers_keys_is_verified_without_asking() {
+    let server = Server::start();
+    metadata(&server);
+    let (pem, jwk) = pair("k1");
+    server.says("/jwks", &format!(r#"{{"keys":[{jwk}]}}"#));
+    let secured = Secured::new(declared(&server));
+    let token = signed(&pem, "k1", "at+jwt", &claims(&server, ""));
+    assert_eq!(asks(&secured, &token), 200);
+    let other = signed(
+        &pem,
+        "k1",
+        "application/at+JWT",
+        &claims(&server, r#","jti":"2""#),
+    );
+    assert_eq!(asks(&secured, &other), 200);
+    assert_eq!((server.times("/jwks"), server.times("/introspect")), (1, 0));
+    for (payload, reason) in [
+        (
+            claims(&server, "").replace("my-api", "another-api"),
+            "wrong_audience",
+        ),
+        (
+            claims(&server, "").replace(&server.origin, "https://other.example"),
+            "wrong_issuer",
+        ),
+        (
+            claims(&server, "").replace(r#""aud":"my-api","#, ""),
+            "missing_audience",
+        ),
+        (
+            claims(&server, "").replace("\"exp\"", "\"expires\""),
+            "missing_expiry",
+        ),
+        (
+            claims(&server, "").replace(&(START.as_secs() + 600).to_string(), "1000000000"),
+            "expired",
+        ),
+        (claims(&server, r#","nbf":9999999999"#), "not_yet_valid"),
+    ] {
+        refuses(&secured, &signed(&pem, "k1", "at+jwt", &payload), reason);
+    }
+    let (forger, _) = pair("k1");
+    refuses(
+        &secured,
+        &signed(&forger, "k1", "at+jwt", &claims(&server, "")),
+        "bad_signature",
+    );
+    let lacking = claims(&server, "").replace("\"read\"", "\"write\"");
+    let token = signed(&pem, "k1", "at+jwt", &lacking);
+    secured.refused(
+        "/",
+        &[("authorization", &bearer(&token))],
+        403,
+        Some(r#"Bearer realm="api", error="insufficient_scope", scope="read""#),
+    );
+    assert_eq!(
+        secured.last_event(),
+        "authorization_denied insufficient_scope ada"
+    );
+}
+
+#[test]
+fn a_plain_jwt_is_asked_about_unless_it_is_said_to_be_an_access_token() {
+    let server = Server::start();
+    metadata(&server);
+    let (pem, jwk) = pair("k1");
+    server.says("/jwks", &format!(r#"{{"keys":[{jwk}]}}"#));
+    server.says("/introspect", r#"{"active":false}"#);
+    let secured = Secured::new(declared(&server));
+    let plain = signed(&pem, "k1", "JWT", &claims(&server, ""));
+    refuses(&secured, &plain, "inactive");
+    let secured = Secured::new(
+        declared(&server)
+            .token_types(["at+jwt", "JWT"])
+            .audience("my-api"),
+    );
+    assert_eq!(asks(&secured, &plain), 200);
+    for mark in [r#","nonce":"n""#, r#","at_hash":"h""#] {
+        let id_token = signed(&pem, "k1", "JWT", &claims(&server, mark));
+        refuses(&secured, &id_token, "malformed_claims");
+    }
+}
+
+#[test]
+fn keys_are_rotated_and_a_key_that_is_not_there_has_them_fetched_once_in_a_while() {
+    let server = Server::start();
+    metadata(&server);
+    let (first, first_jwk) = pair("k1");
+    let (second, second_jwk) = pair("k2");
+    server.says("/jwks", &format!(r#"{{"keys":[{first_jwk}]}}"#));
+    let secured = Secured::new(declared(&server));
+    assert_eq!(
+        asks(
+            &secured,
+            &signed(&first, "k1", "at+jwt", &claims(&server, ""))
+        ),
+        200
+    );
+    server.says(
+        "/jwks",
+        &format!(r#"{{"keys":[{first_jwk},{second_jwk}]}}"#),
+    );
+    let rotated = signed(&second, "k2", "at+jwt", &claims(&server, ""));
+    // Within the cooldown nothing is fetched, and what was found out is known for ten seconds.
+    refuses(&secured, &rotated, "unknown_key");
+    assert_eq!(server.times("/jwks"), 1);
+    secured.clock.advance(Duration::from_secs(31));
+    assert_eq!(asks(&secured, &rotated), 200);
+    assert_eq!(server.times("/jwks"), 2);
+    // Keys of nobody have them fetched no more than once in half a minute.
+    let (forger, _) = pair("k3");
+    for number in 0..5 {
+        let more = format!(r#","jti":"{number}""#);
+        refuses(
+            &secured,
+            &signed(&forger, "k3", "at+jwt", &claims(&server, &more)),
+            "unknown_key",
+        );
+    }
+    assert_eq!(server.times("/jwks"), 2);
+}
+
+#[test]
+fn a_set_of_keys_that_cannot_be_right_is_not_taken() {
+    let (_, jwk) = pair("k1");
+    let (pem, other) = pair("k1");
+    let huge = format!(r#"{{"keys":[{jwk}],"pad":"{}"}}"#, "x".repeat(1 << 20));
+    for set in [
+        format!(r#"{{"keys":[{jwk},{other}]}}"#),
+        r#"{"keys":[{"kty":"oct","kid":"k1","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#
+            .into(),
+        r#"{"keys":[]}"#.into(),
+        "<html>".into(),
+        "a secret of at least thirty-two bytes".into(),
+        huge,
+    ] {
+        let server = Server::start();
+        metadata(&server);
+        server.says("/jwks", &set);
+        let secured = Secured::new(declared(&server));
+        unavailable(
+            &secured,
+            &signed(&pem, "k1", "at+jwt", &claims(&server, "")),
+        );
+        assert_eq!(secured.last_event(), "authentication_unavailable no_keys -");
+    }
+}
+
+#[test]
+fn a_server_that_says_it_is_another_is_not_believed() {
+    let honest = |server: &Server| {
+        format!(
+            r#"{{"issuer":"{0}","token_endpoint":"{0}/token","jwks_uri":"{0}/jwks",
+                "introspection_endpoint":"{0}/introspect"}}"#,
+            server.origin
+        )
+    };
+    let lies: [Lie; 4] = [
+        |_, text| text.replacen("127.0.0.1", "127.0.0.2", 1),
+        |_, text| text.replace("/token\"", "/elsewhere\""),
+        |server, text| text.replacen(&server.origin, &format!("{}/", server.origin), 1),
+        |_, _| "{".to_owned(),
+    ];
+    for lie in lies {
+        let server = Server::start();
+        server.says(
+            "/.well-known/oauth-authorization-server",
+            &lie(&server, honest(&server)),
+        );
+        server.says("/introspect", ACTIVE);
+        let secured = Secured::new(declared(&server));
+        unavailable(&secured, "opaque");
+        assert_eq!(server.times("/introspect"), 0);
+    }
+    // The client secret goes nowhere but to the issuer's own origin.
+    let (server, elsewhere) = (Server::start(), Server::start());
+    let text = honest(&server).replace(
+        &format!("{}/introspect", server.origin),
+        &format!("{}/introspect", elsewhere.origin),
+    );
+    server.says("/.well-known/oauth-authorization-server", &text);
+    elsewhere.says("/introspect", ACTIVE);
+    let secured = Secured::new(declared(&server));
+    refuses(&secured, "opaque", "unsupported_token");
+    assert!(elsewhere.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_no_answer_lets_nobody_in() {
+    let server = Server::start();
+    let named = || declared(&server).introspection_url(server.url("/introspect"));
+    let huge = format!(
+        r#"{{"active":true,"scope":"read","pad":"{}"}}"#,
+        "x".repeat(1 << 20)
+    );
+    for (number, answer) in [
+        "HTTP/1.1 302 Found\r\nlocation: /active\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        format!(
+            "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{ACTIVE}",
+            ACTIVE.len()
+        ),
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{huge}",
+            huge.len()
+        ),
+        "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>".to_owned(),
+        "nonsense\r\n\r\n".to_owned(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        server.says("/active", ACTIVE);
+        server.answers("/introspect", &answer);
+        let secured = Secured::new(named());
+        unavailable(&secured, &format!("opaque-{number}"));
+    }
+    assert_eq!(server.times("/active"), 0, "a redirect was followed");
+    server.says("/introspect", r#"{"active":"true","scope":"read"}"#);
+    refuses(&Secured::new(named()), "opaque", "inactive");
+    server.says(
+        "/introspect",
+        r#"{"active":true,"scope":"read","aud":"another"}"#,
+    );
+    refuses(&Secured::new(named()), "opaque", "wrong_audience");
+}
+
+#[test]
+fn a_server_that_answers_slowly_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/introspect", listener.local_addr().unwrap());
+    let secured = Secured::new(
+        OAuth2Required::new()
+            .client_id("my-api")
+            .client_secret("its secret")
+            .introspection_url(url),
+    );
+    let begin = std::time::Instant::now();
+    assert_eq!(asks(&secured, "opaque"), 503);
+    let waited = begin.elapsed();
+    assert!(
+        waited > Duration::from_secs(2) && waited < Duration::from_secs(10),
+        "{waited:?}"
+    );
+}
+
+#[test]
+fn what_is_known_goes_on_while_the_server_is_down() {
+    let server = Server::start();
+    metadata(&server);
+    let (pem, jwk) = pair("k1");
+    server.says("/jwks", &format!(r#"{{"keys":[{jwk}]}}"#));
+    server.says("/introspect", ACTIVE);
+    let secured = Secured::new(declared(&server));
+    let far = claims(&server, "").replace(
+        &(START.as_secs() + 600).to_string(),
+        &(START.as_secs() + 200_000).to_string(),
+    );
+    let token = |number: usize| {
+        let payload = far.replace("\"sub\"", &format!("\"jti\":\"{number}\",\"sub\""));
+        signed(&pem, "k1", "at+jwt", &payload)
+    };
+    assert_eq!(asks(&secured, "opaque-1"), 200);
+    assert_eq!(asks(&secured, &token(1)), 200);
+    server.is_down(true);
+    assert_eq!(asks(&secured, "opaque-1"), 200, "a known token");
+    unavailable(&secured, "opaque-2");
+    assert_eq!(asks(&secured, &token(2)), 200, "keys that are there");
+    secured.clock.advance(Duration::from_mins(2));
+    unavailable(&secured, "opaque-1");
+    secured.clock.advance(Duration::from_hours(23));
+    assert_eq!(asks(&secured, &token(3)), 200, "keys no older than a day");
+    secured.clock.advance(Duration::from_hours(2));
+    unavailable(&secured, &token(4));
+    server.is_down(false);
+    assert_eq!(asks(&secured, &token(5)), 200, "the server is back");
+    assert_eq!(asks(&secured, "opaque-1"), 200);
+}
+
+#[test]
+fn a_revocation_is_seen_once_the_token_is_no_longer_known() {
+    let server = Server::start();
+    server.says("/introspect", ACTIVE);
+    let named = declared(&server).introspection_url(server.url("/introspect"));
+    let secured = Secured::new(named.clone());
+    assert_eq!(asks(&secured, "opaque"), 200);
+    server.says("/introspect", r#"{"active":false}"#);
+    secured.clock.advance(Duration::from_secs(59));
+    assert_eq!(asks(&secured, "opaque"), 200);
+    secured.clock.advance(Duration::from_secs(1));
+    refuses(&secured, "opaque", "inactive");
+    // That it is refused is known for ten seconds.
+    server.says("/introspect", ACTIVE);
+    refuses(&secured, "opaque", "inactive");
+    secured.clock.advance(Duration::from_secs(10));
+    assert_eq!(asks(&secured, "opaque"), 200);
+
+    let secured = Secured::new(named.cache_ttl(Duration::ZERO));
+    let before = server.times("/introspect");
+    for _ in 0..3 {
+        assert_eq!(asks(&secured, "opaque"), 200);
+    }
+    assert_eq!(server.times("/introspect"), before + 3);
+}
+
+#[test]
+fn many_requests_with_one_token_are_one_question() {
+    let server = Server::start();
+    server.says("/introspect", ACTIVE);
+    let named = declared(&server).introspection_url(server.url("/introspect"));
+    let secured = Secured::new(named);
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut asked = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let client = secured.client.clone();
+            asked.spawn(async move {
+                let request = client.get("/").header("authorization", "Bearer opaque");
+                request.await.unwrap().status().as_u16()
+            });
+        }
+        assert!(asked.join_all().await.iter().all(|status| *status == 200));
+    });
+    assert_eq!(server.times("/introspect"), 1);
+}
+
+#[test]
+fn unknown_tokens_are_looked_up_a_hundred_times_a_minute_and_known_ones_go_on() {
+    let server = Server::start();
+    server.says("/introspect", ACTIVE);
+    let secured = Secured::new(declared(&server).introspection_url(server.url("/introspect")));
+    assert_eq!(asks(&secured, "known"), 200);
+    server.says("/introspect", r#"{"active":false}"#);
+    for number in 0..99 {
+        assert_eq!(asks(&secured, &format!("guess-{number}")), 401);
+    }
+    secured.refused("/", &[("authorization", "Bearer guess-100")], 429, None);
+    assert_eq!(secured.last_event(), "authentication_failed held_back -");
+    assert_eq!(server.times("/introspect"), 100);
+    assert_eq!(asks(&secured, "known"), 200);
+    assert_eq!(asks(&secured, "guess-1"), 401, "known to be refused");
+    secured.clock.advance(Duration::from_mins(1));
+    assert_eq!(asks(&secured, "guess-100"), 401);
+}
+
+#[test]
+fn two_tokens_are_one_too_many_and_a_huge_one_is_not_looked_up() {
+    let server = Server::start();
+    let secured = Secured::new(declared(&server).introspection_url(server.url("/introspect")));
+    let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
+    let ambiguous = r#"Bearer realm="api", error="invalid_request""#;
+    secured.refused("/", &twice, 400, Some(ambiguous));
+    refuses(&secured, &"x".repeat(16 * 1024 + 1), "too_large");
+    for wrong in ["Bearer", "Bearer ", "Bearer a b"] {
+        secured.refused("/", &[("authorization", wrong)], 401, Some(INVALID));
+    }
+    assert!(server.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_wrong_with_a_declaration_is_said_at_once_and_shows_no_secret() {
+    let at = |field: &str| format!("routes.home.oauth2_required.{field}");
+    let found = errors(OAuth2Required::new());
+    for field in [
+        "token_url: expected a URL",
+        "client_id: expected",
+        "client_secret: expected",
+    ] {
+        assert!(
+            found.iter().any(|error| error.starts_with(&at(field))),
+            "{field}: {found:?}"
+        );
+    }
+    let wrong = OAuth2Required::new()
+        .token_url("http://auth.example.com/token")
+        .client_id("my-api")
+        .client_secret("hunter2")
+        .offered_scopes(["read"])
+        .scopes(["admin"])
+        .jwks_url("https://user@auth.example.com/jwks")
+        .introspection_url("ftp://auth.example.com")
+        .token_types(["JWT", "id"])
+        .realm("\n")
+        .name("1");
+    let found = errors(wrong.clone());
+    for field in [
+        "token_url: expected a URL",
+        "jwks_url: expected a URL",
+        "introspection_url: expected a URL",
+        "issuer: is needed beside jwks_url",
+        "scopes[0]: is not among",
+        "token_types[1]: expected at+jwt or JWT",
+        "audience: is needed",
+        "realm: expected printable ASCII",
+        "name: expected letters",
+    ] {
+        assert!(
+            found.iter().any(|error| error.starts_with(&at(field))),
+            "{field}: {found:?}"
+        );
+    }
+    assert!(!format!("{found:?} {wrong:?}").contains("hunter2"));
+}
