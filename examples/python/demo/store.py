@@ -50,9 +50,11 @@ class NoteStore:
         """The newest notes that hold `text`, at most `limit`."""
         query = (
             "SELECT id, title, text, is_done FROM notes "
-            "WHERE instr(title, ?1) OR instr(text, ?1) ORDER BY id DESC LIMIT ?2"
+            "WHERE instr(title, :text) OR instr(text, :text) ORDER BY id DESC LIMIT :limit"
         )
-        return [_note(row) for row in self._connection().execute(query, (text, limit))]
+        return [
+            _note(row) for row in self._connection().execute(query, {"text": text, "limit": limit})
+        ]
 
     def finish(self, note_id: int) -> bool:
         """Marks a note as done; False when there is none."""
