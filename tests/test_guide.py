@@ -295,3 +295,19 @@ def test_the_access_control_block_knows_its_roles():
             expected = {"message": "Admin endpoint"} if status == 200 else {"error": "Forbidden"}
             assert answer.json() == expected
         assert client.get("/admin").status_code == 401
+
+
+def test_the_oauth2_block_starts_without_a_network_and_lets_nobody_in_unproved():
+    source = block("OAuth2 Authentication", "Multiple Authentication Methods")
+    module = load(source, "guide_05")
+    with TestClient(module.app) as client:
+        for headers in ({}, {"Authorization": "Basic dXNlcjE6cGFzc3dvcmQx"}):
+            refused = client.get("/oauth2-protected", headers=headers)
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"] == 'Bearer realm="api"'
+    # The same block, its server on this machine, where nobody listens.
+    module = load(source.replace("https://auth.example.com", "http://127.0.0.1:9"), "guide_05")
+    with TestClient(module.app) as client:
+        refused = client.get("/oauth2-protected", headers={"Authorization": "Bearer anything"})
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "5"

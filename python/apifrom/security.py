@@ -42,6 +42,7 @@ __all__ = [
     "hash_password",
     "jwt_required",
     "multi_auth_required",
+    "oauth2_required",
     "public",
     "secret",
     "verify_password",
@@ -367,6 +368,71 @@ def api_key_required(
         "name": name,
     }
     return Protection("api_key", "api_key_required", options, policy=policy, hide=hide)
+
+
+def oauth2_required(
+    config: Mapping[str, Any] | None = None,
+    scopes: Sequence[str] = (),
+    *,
+    issuer: str | None = None,
+    jwks_url: str | None = None,
+    introspection_url: str | None = None,
+    audience: str | None = None,
+    token_types: Sequence[str] = ("at+jwt",),
+    cache_ttl: float = 60,
+    stale_max: float = 86_400,
+    realm: str = "api",
+    name: str | None = None,
+    policy: Callable[..., Any] | None = None,
+    hide: bool = False,
+) -> Protection:
+    """Lets callers in who hold an access token of an authorization server (RFC 6750).
+
+    A token of one of `token_types` is verified by the server's keys (RFC 9068); about any other the
+    server is asked (RFC 7662). Where neither `jwks_url` nor `introspection_url` is given, both are
+    found at the `issuer`, or at the origin of `token_url` (RFC 8414), when the first token comes. A
+    server that cannot be asked lets nobody in: that is 503; what is known of tokens and keys goes
+    on. A handler finds the claims in `request.state.oauth2_token`, whose `token` is the token.
+
+    Every URL is https, or http to this machine; no redirect is followed.
+
+    Args:
+        config: `token_url`, `client_id`, `client_secret` (text or `Secret`), and `scopes`, the
+            scopes that the API offers.
+        scopes: The scopes that a token must hold, or it is 403. One that is not offered is a
+            start-up error.
+        issuer: Who issues the tokens.
+        jwks_url: Where the server publishes its keys; needs `issuer`.
+        introspection_url: Where the server is asked about a token.
+        audience: Whom tokens must be meant for. Defaults to `client_id`.
+        token_types: What the keys verify. `JWT` takes plain tokens as well, which needs `audience`,
+            and refuses those that look like ID tokens.
+        cache_ttl: For how many seconds a token that was found good is not asked about again: the
+            longest that a revocation goes unseen. 0 asks each time.
+        stale_max: How old, in seconds, keys may become while the server cannot be reached.
+        realm: The realm of the challenge.
+        name: The attribute of `request.state`. Defaults to `oauth2_token`.
+        policy: A `def` or `async def` that is asked last, before the body is read, and returns True
+            or False; see `jwt_required`.
+        hide: True to answer a denial of `policy` as if there were nothing: 404 instead of 403.
+
+    Returns:
+        A decorator, which is a value as well.
+    """
+    options = {
+        "config": None if config is None else dict(config),
+        "scopes": scopes,
+        "issuer": issuer,
+        "jwks_url": jwks_url,
+        "introspection_url": introspection_url,
+        "audience": audience,
+        "token_types": list(token_types),
+        "cache_ttl": cache_ttl,
+        "stale_max": stale_max,
+        "realm": realm,
+        "name": name,
+    }
+    return Protection("oauth2", "oauth2_required", options, policy=policy, hide=hide)
 
 
 def multi_auth_required(

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use std::time::Duration;
 
-use apifrom::security::{ApiKeyRequired, BasicAuthRequired, JwtRequired};
+use apifrom::security::{ApiKeyRequired, BasicAuthRequired, JwtRequired, OAuth2Required};
 use apifrom::{ConfigErrors, Protection};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
@@ -96,6 +96,7 @@ fn method(
         "jwt" => jwt(&mut fields).into(),
         "api_key" => api_key(&mut fields).into(),
         "basic" => basic(&mut fields).into(),
+        "oauth2" => oauth2(&mut fields).into(),
         _ => {
             fields.note("", format!("{kind} is no method of authentication"));
             return Ok(None);
@@ -203,6 +204,70 @@ fn basic(fields: &mut Fields<'_, '_>) -> BasicAuthRequired {
         method = method.name(name);
     }
     method.realm(realm)
+}
+
+fn oauth2(fields: &mut Fields<'_, '_>) -> OAuth2Required {
+    let mut method = OAuth2Required::new();
+    match fields.some("config").map(Bound::cast_into::<PyDict>) {
+        Some(Ok(config)) => method = server(fields, &config, method),
+        Some(Err(_)) => fields.note("config", "expected a dict"),
+        None => fields.note("config", "expected a dict, found none"),
+    }
+    for (name, set) in [
+        ("issuer", OAuth2Required::issuer as fn(_, String) -> _),
+        ("jwks_url", OAuth2Required::jwks_url),
+        ("introspection_url", OAuth2Required::introspection_url),
+        ("audience", OAuth2Required::audience),
+        ("realm", OAuth2Required::realm),
+        ("name", OAuth2Required::name),
+    ] {
+        if let Some(text) = fields.optional_text(name) {
+            method = set(method, text);
+        }
+    }
+    let mut scopes = Vec::new();
+    fields.texts("scopes", &mut scopes);
+    if let Some(types) = fields.text_or_texts("token_types") {
+        method = method.token_types(types);
+    }
+    let (mut ttl, mut stale) = (Duration::from_mins(1), Duration::from_hours(24));
+    fields.seconds_or_none("cache_ttl", &mut ttl);
+    fields.seconds_or_none("stale_max", &mut stale);
+    method.scopes(scopes).cache_ttl(ttl).stale_max(stale)
+}
+
+/// The guide's four keys.
+fn server(
+    fields: &mut Fields<'_, '_>,
+    config: &Bound<'_, PyDict>,
+    mut method: OAuth2Required,
+) -> OAuth2Required {
+    for (name, value) in config.iter() {
+        let name = name.extract::<String>().unwrap_or_default();
+        let field = format!("config.{name}");
+        match name.as_str() {
+            "token_url" | "client_id" => match value.extract::<String>() {
+                Ok(text) if name == "token_url" => method = method.token_url(text),
+                Ok(text) => method = method.client_id(text),
+                Err(_) => fields.note(&field, "expected text"),
+            },
+            "client_secret" => match text_of(&value) {
+                Some(secret) => method = method.client_secret(secret),
+                None => fields.note(&field, "expected text or a Secret"),
+            },
+            "scopes" => match value.extract::<Vec<String>>() {
+                Ok(offered) if !value.is_instance_of::<PyString>() => {
+                    method = method.offered_scopes(offered);
+                }
+                _ => fields.note(&field, "expected a list of texts"),
+            },
+            _ => fields.note(
+                &field,
+                "unknown key; expected token_url, client_id, client_secret and scopes",
+            ),
+        }
+    }
+    method
 }
 
 fn api_key(fields: &mut Fields<'_, '_>) -> ApiKeyRequired {
