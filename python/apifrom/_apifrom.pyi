@@ -56,6 +56,7 @@ __all__ = [
     "secret",
     "serve",
     "static_file",
+    "verify_jws",
     "verify_jwt_token",
     "verify_password",
 ]
@@ -623,6 +624,23 @@ def create_jwt_token(payload: dict[str, Any], options: dict[str, Any]) -> str:
 
     Raises:
         ValueError: Names the option or the claim that is wrong, and shows no value.
+    """
+
+def verify_jws(token: str | bytes, jwk_or_set: str | dict[str, Any]) -> bytes:
+    """Verifies a signed text in the compact form of RFC 7515, and returns what was signed.
+
+    A key whose `use`, `key_ops` or `alg` says that it is for something else is not used, and neither
+    is an RSA key of fewer than 2048 bits or a shared secret shorter than the hash. Nothing of the
+    payload is judged: it may be any bytes. For tokens use `jwt_required`, which judges times and
+    audiences as well.
+
+    Args:
+        token: The signed text.
+        jwk_or_set: A JWK or a JWK Set, as text or `dict`; a shared secret as one of the kind `oct`.
+
+    Raises:
+        TypeError: Something is of another type.
+        ValueError: Why it is not verified.
     """
 
 def verify_jwt_token(token: str, secret: object, algorithm: str) -> str:

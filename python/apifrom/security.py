@@ -30,7 +30,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from apifrom import _apifrom, _registry
-from apifrom._apifrom import Secret, hash_password, secret, verify_password
+from apifrom._apifrom import Secret, hash_password, secret, verify_jws, verify_password
 
 __all__ = [
     "OAuth2Token",
@@ -45,6 +45,7 @@ __all__ = [
     "oauth2_required",
     "public",
     "secret",
+    "verify_jws",
     "verify_password",
 ]
 

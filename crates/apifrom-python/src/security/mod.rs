@@ -10,7 +10,7 @@ mod token;
 use self::secret_text::text_of;
 pub(crate) use self::secret_text::{PySecret, secret};
 pub(crate) use self::token::{
-    create_jwt_token, hash_password, new_api_key, verify_jwt_token, verify_password,
+    create_jwt_token, hash_password, new_api_key, verify_jws, verify_jwt_token, verify_password,
 };
 
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use apifrom::security::{CreateToken, IssuedKey};
 use apifrom::{Clock as _, ConfigError, SystemClock};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString};
 
 use super::keys;
 use super::secret_text::{PySecret, text_of};
@@ -100,6 +100,31 @@ pub(crate) fn verify_jwt_token(
         .map_err(|refusal| PyValueError::new_err(refusal.reason()))?;
     String::from_utf8(verified.into_payload())
         .map_err(|_| PyValueError::new_err("the claims are not UTF-8"))
+}
+
+/// Verifies a signed text in the compact form, and returns what was signed.
+///
+/// # Errors
+/// `ValueError` that says why, `TypeError` for what is of another type.
+#[pyfunction]
+pub(crate) fn verify_jws<'py>(
+    token: &Bound<'py, PyAny>,
+    jwk_or_set: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let py = token.py();
+    let key = keys::read(jwk_or_set)
+        .map_err(|_| PyTypeError::new_err("expected a JWK or a JWK Set as text or dict"))?;
+    let bytes = if let Ok(bytes) = token.cast::<PyBytes>() {
+        bytes.as_bytes()
+    } else {
+        let text = token
+            .cast::<PyString>()
+            .map_err(|_| PyTypeError::new_err("expected the token as text or bytes"))?;
+        text.to_str()?.as_bytes()
+    };
+    apifrom::security::verify_jws(bytes, key)
+        .map(|payload| PyBytes::new(py, &payload))
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// Makes an API key: the key, its public id, and its digest.

@@ -158,6 +158,17 @@ impl VerificationKeys {
     /// [`UnknownKey`](Refusal::UnknownKey), [`BadSignature`](Refusal::BadSignature), and
     /// [`MalformedClaims`](Refusal::MalformedClaims) when what was signed is no JSON object.
     pub fn verify(&self, token: &Token<'_>) -> Result<Verified, Refusal> {
+        let payload = self.signed(token)?;
+        scan_object(&payload).ok_or(Refusal::MalformedClaims)?;
+        let algorithm = token.algorithm();
+        Ok(Verified { payload, algorithm })
+    }
+
+    /// What `token` signs, whatever it is.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify), the last one excepted.
+    pub(in crate::security) fn signed(&self, token: &Token<'_>) -> Result<Vec<u8>, Refusal> {
         let algorithm = token.algorithm();
         if !self.algorithms.contains(&algorithm) {
             return Err(Refusal::WrongAlgorithm);
@@ -181,9 +192,7 @@ impl VerificationKeys {
         if !candidates.any(|key| key.verifies(token.signed, signature)) {
             return Err(Refusal::BadSignature);
         }
-        let payload = base64url::decode(token.payload).ok_or(Refusal::Malformed)?;
-        scan_object(&payload).ok_or(Refusal::MalformedClaims)?;
-        Ok(Verified { payload, algorithm })
+        base64url::decode(token.payload).ok_or(Refusal::Malformed)
     }
 
     fn add_pem(&mut self, text: &str) -> Result<Option<Algorithm>, String> {

@@ -16,6 +16,11 @@ impl KeyText {
         self.0.expose()
     }
 
+    /// True when it looks like a JWK or a JWK Set.
+    pub fn is_json(&self) -> bool {
+        matches!(form(self.bytes()), Ok(Form::Json))
+    }
+
     /// True when nothing stands in it.
     pub fn is_empty(&self) -> bool {
         self.bytes().is_empty()
