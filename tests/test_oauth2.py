@@ -9,7 +9,13 @@ import pytest
 
 from apifrom import API
 from apifrom.exceptions import ConfigurationError
-from apifrom.security import Secret, api_key_required, multi_auth_required, oauth2_required
+from apifrom.security import (
+    Secret,
+    api_key_required,
+    jwt_required,
+    multi_auth_required,
+    oauth2_required,
+)
 from apifrom.testing import TestClient
 from tests.authorization import SECRETS, running
 from tests.test_asgi import Client
@@ -210,3 +216,16 @@ def test_what_is_wrong_with_a_declaration_names_its_field(given, options, messag
         app.freeze()
     assert f"oauth2_required.{message}" in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+def test_published_keys_verify_tokens_without_a_client(server):
+    app = API()
+
+    @app.get("/")
+    @jwt_required(jwks_url=f"{server.issuer}/jwks", issuer=server.issuer, audience="my-api")
+    def handler(request):
+        return request.state.jwt_payload["client_id"]
+
+    with TestClient(app) as client:
+        assert client.get("/", headers=bearer(server.token("jwt"))).text == "caller"
+        assert client.get("/", headers=bearer(server.token("opaque"))).status_code == 401

@@ -629,10 +629,10 @@ def create_jwt_token(payload: dict[str, Any], options: dict[str, Any]) -> str:
 def verify_jws(token: str | bytes, jwk_or_set: str | dict[str, Any]) -> bytes:
     """Verifies a signed text in the compact form of RFC 7515, and returns what was signed.
 
-    A key whose `use`, `key_ops` or `alg` says that it is for something else is not used, and neither
-    is an RSA key of fewer than 2048 bits or a shared secret shorter than the hash. Nothing of the
-    payload is judged: it may be any bytes. For tokens use `jwt_required`, which judges times and
-    audiences as well.
+    A key whose `use`, `key_ops` or `alg` says that it is for something else is not used, and
+    neither is an RSA key of fewer than 2048 bits or a shared secret shorter than the hash. Nothing
+    of the payload is judged: it may be any bytes. For tokens use `jwt_required`, which judges times
+    and audiences as well.
 
     Args:
         token: The signed text.

@@ -150,6 +150,8 @@ def jwt_required(
     verify_at_hash: bool | None = None,
     *,
     keys: Sequence[Key] | None = None,
+    jwks_url: str | None = None,
+    stale_max: float = 86_400,
     query_name: str = "access_token",
     cookie_name: str = "access_token",
     audience: str | Sequence[str] | None = None,
@@ -188,6 +190,10 @@ def jwt_required(
         verify_at_hash: `at_hash` must belong to the access token that is sent beside an ID token
             (OpenID Connect Core 3.1.3.6). Defaults to whether there is a place for it.
         keys: More keys, so that keys can be rotated: a token is good if any of them signed it.
+        jwks_url: Where the keys are published as a JWK Set, in place of `secret` and `keys`: https,
+            or http to this machine. They are fetched when the first token comes, and anew in the
+            background. The algorithms then default to those of public keys.
+        stale_max: How old, in seconds, such keys may become while they cannot be fetched.
         query_name: The query field that holds the token.
         cookie_name: The cookie that holds the token.
         audience: The names that `aud` may hold.
@@ -212,6 +218,8 @@ def jwt_required(
     options = {
         "secret": secret,
         "keys": None if keys is None else list(keys),
+        "jwks_url": jwks_url,
+        "stale_max": stale_max,
         "algorithm": algorithm,
         "token_location": token_location,
         "header_name": header_name,

@@ -114,7 +114,7 @@ fn jwt(fields: &mut Fields<'_, '_>) -> JwtRequired {
             Err(why) => fields.note("secret", why),
         },
         // One that was asked for by name and is not there must not let anybody in.
-        None if fields.is_given("keys") => {}
+        None if fields.is_given("keys") || fields.is_given("jwks_url") => {}
         None => fields.note("secret", "expected a secret, found none"),
     }
     if let Some(given) = fields.some("keys") {
@@ -138,6 +138,7 @@ fn jwt(fields: &mut Fields<'_, '_>) -> JwtRequired {
             "token_location",
             JwtRequired::token_location as fn(_, String) -> _,
         ),
+        ("jwks_url", JwtRequired::jwks_url),
         ("header_name", JwtRequired::header_name),
         ("header_type", JwtRequired::header_type),
         ("query_name", JwtRequired::query_name),
@@ -172,12 +173,18 @@ fn jwt(fields: &mut Fields<'_, '_>) -> JwtRequired {
     for issuer in fields.text_or_texts("issuer").unwrap_or_default() {
         method = method.issuer(issuer);
     }
+    let mut stale = Duration::from_hours(24);
+    fields.seconds_or_none("stale_max", &mut stale);
     let mut leeway = Duration::ZERO;
     fields.seconds_or_none("leeway", &mut leeway);
     let (mut scopes, mut roles) = (Vec::new(), Vec::new());
     fields.texts("scopes", &mut scopes);
     fields.texts("roles", &mut roles);
-    method.leeway(leeway).scopes(scopes).roles(roles)
+    method
+        .stale_max(stale)
+        .leeway(leeway)
+        .scopes(scopes)
+        .roles(roles)
 }
 
 fn basic(fields: &mut Fields<'_, '_>) -> BasicAuthRequired {

@@ -42,13 +42,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::authenticator::{Attempt, Authenticator, Failure, FailureKind};
 use super::challenge::Challenge;
 use super::credential::{Place, Sent};
 use super::identity::{Identity, Method};
 use super::jose::{GivenKey, Refusal, Rules, Scratch, Token, VerificationKeys};
+use super::remote_keys::RemoteKeys;
 use super::scope::Scope;
+use crate::client::Background;
 use crate::clock::Clock;
 use crate::request::{Context, Head};
 
@@ -61,6 +64,8 @@ mod preparing;
 pub struct JwtRequired {
     secret: Option<GivenKey>,
     keys: Vec<GivenKey>,
+    jwks_url: Option<String>,
+    stale_max: Duration,
     algorithms: Option<Vec<String>>,
     token_location: String,
     header_name: String,
@@ -97,6 +102,8 @@ impl JwtRequired {
         Self {
             secret: None,
             keys: Vec::new(),
+            jwks_url: None,
+            stale_max: Duration::from_hours(24),
             algorithms: None,
             token_location: "header".to_owned(),
             header_name: "Authorization".to_owned(),
@@ -143,6 +150,21 @@ impl JwtRequired {
     /// Adds keys, each in the forms of [`secret`](Self::secret).
     pub fn keys<K: Into<GivenKey>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.keys.extend(keys.into_iter().map(Into::into));
+        self
+    }
+
+    /// Where the keys are published as a JWK Set: https, or http to this machine. They are fetched when
+    /// the first token comes and anew in the background, at most once in 30 seconds for a key that is
+    /// not there, and shared secrets among them are never used. Takes the place of
+    /// [`secret`](Self::secret) and [`keys`](Self::keys); the algorithms default to those of public keys.
+    pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
+        self.jwks_url = Some(url.into());
+        self
+    }
+
+    /// How old keys from a URL may become while they cannot be fetched. Defaults to 24 hours.
+    pub fn stale_max(mut self, age: Duration) -> Self {
+        self.stale_max = age;
         self
     }
 
@@ -291,9 +313,17 @@ impl JwtRequired {
 }
 
 /// One declaration, ready for requests.
-struct Jwt {
+struct Jwt(Arc<Inner>);
+
+/// Where the keys are.
+enum Keys {
+    Given(VerificationKeys),
+    Published(Arc<RemoteKeys>, Arc<Background>),
+}
+
+struct Inner {
     place: Place,
-    keys: VerificationKeys,
+    keys: Keys,
     rules: Rules,
     /// Where the access token stands, if `at_hash` is verified.
     access_token: Option<Place>,
@@ -303,12 +333,54 @@ struct Jwt {
     clock: Arc<dyn Clock>,
 }
 
-impl Jwt {
-    fn judge(&self, token: &str, access_token: Option<&str>) -> Result<Attempt, Refusal> {
+impl Inner {
+    /// Judges by keys that are published elsewhere.
+    fn by_published(
+        self: &Arc<Self>,
+        (keys, background): (&Arc<RemoteKeys>, &Background),
+        token: &str,
+        access_token: Option<&str>,
+    ) -> Attempt {
+        if let Some(known) = keys.current(background) {
+            match self.judge(&known, token, access_token) {
+                Err(Refusal::UnknownKey) if keys.may_fetch() => {}
+                judged => return attempt(judged),
+            }
+        } else if let Err(refusal) = Token::parse(token.as_bytes(), &mut Scratch::new()) {
+            // Nothing is fetched for what is no token.
+            return attempt(Err(refusal));
+        }
+        let (sender, fetched) = oneshot::channel();
+        let fetching = Arc::clone(keys);
+        let asked = background.spawn(move |client| async move {
+            // Whoever waited may have gone.
+            let _ = sender.send(fetching.fetch(&client).await);
+        });
+        let unavailable = || {
+            let kind = FailureKind::Unavailable { retry_after: 5 };
+            Attempt::failed(kind, "no_keys")
+        };
+        if asked.is_err() {
+            return unavailable();
+        }
+        let inner = Arc::clone(self);
+        let (token, access_token) = (token.to_owned(), access_token.map(str::to_owned));
+        Attempt::wait(async move {
+            match fetched.await {
+                Ok(Some(keys)) => attempt(inner.judge(&keys, &token, access_token.as_deref())),
+                Ok(None) | Err(_) => unavailable(),
+            }
+        })
+    }
+
+    fn judge(
+        &self,
+        keys: &VerificationKeys,
+        token: &str,
+        access_token: Option<&str>,
+    ) -> Result<Attempt, Refusal> {
         let mut scratch = Scratch::new();
-        let verified = self
-            .keys
-            .verify(&Token::parse(token.as_bytes(), &mut scratch)?)?;
+        let verified = keys.verify(&Token::parse(token.as_bytes(), &mut scratch)?)?;
         let caller = self.rules.judge(
             &verified,
             self.clock.unix(),
@@ -339,34 +411,45 @@ impl Jwt {
     }
 }
 
+fn attempt(judged: Result<Attempt, Refusal>) -> Attempt {
+    judged.unwrap_or_else(|refusal| Attempt::failed(FailureKind::Invalid, refusal.reason()))
+}
+
 impl Authenticator for Jwt {
     fn method(&self) -> Method {
         Method::Jwt
     }
 
     fn state_name(&self) -> &str {
-        self.name
+        self.0
+            .name
             .as_deref()
             .unwrap_or_else(|| self.method().state_name())
     }
 
     fn challenge(&self) -> &Challenge {
-        &self.challenge
+        &self.0.challenge
     }
 
     fn authenticate(&self, head: &Head, _context: &Context) -> Attempt {
-        let token = match self.place.find(head) {
+        let inner = &self.0;
+        let token = match inner.place.find(head) {
             Sent::Absent => return Attempt::Absent,
             Sent::Doubled => return Attempt::failed(FailureKind::Ambiguous, "doubled"),
             Sent::Malformed => return Attempt::failed(FailureKind::Invalid, "malformed"),
             Sent::One(token) => token,
         };
-        let access_token = match self.access_token.as_ref().map(|place| place.find(head)) {
+        let access_token = match inner.access_token.as_ref().map(|place| place.find(head)) {
             None | Some(Sent::Absent | Sent::Malformed) => None,
             Some(Sent::Doubled) => return Attempt::failed(FailureKind::Ambiguous, "doubled"),
             Some(Sent::One(access_token)) => Some(access_token),
         };
-        self.judge(&token, access_token.as_deref())
-            .unwrap_or_else(|refusal| Attempt::failed(FailureKind::Invalid, refusal.reason()))
+        let access_token = access_token.as_deref();
+        match &inner.keys {
+            Keys::Given(keys) => attempt(inner.judge(keys, &token, access_token)),
+            Keys::Published(keys, background) => {
+                inner.by_published((keys, background), &token, access_token)
+            }
+        }
     }
 }

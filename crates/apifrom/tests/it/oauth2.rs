@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use apifrom::security::{CreateToken, OAuth2Required};
+use apifrom::security::{CreateToken, JwtRequired, OAuth2Required};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -678,4 +678,75 @@ fn what_is_wrong_with_a_declaration_is_said_at_once_and_shows_no_secret() {
         );
     }
     assert!(!format!("{found:?} {wrong:?}").contains("hunter2"));
+}
+
+#[test]
+fn published_keys_verify_plain_tokens_as_well() {
+    let server = Server::start();
+    let (pem, jwk) = pair("k1");
+    let declared = || {
+        JwtRequired::new()
+            .jwks_url(server.url("/jwks"))
+            .issuer(&server.origin)
+    };
+    let token = signed(&pem, "k1", "JWT", &claims(&server, ""));
+    // Nothing is there yet: what cannot be checked lets nobody in.
+    unavailable(&Secured::new(declared()), &token);
+    let before = server.times("/jwks");
+    let secured = Secured::new(declared());
+    refuses(&secured, "no token", "malformed");
+    refuses(&secured, "a.b.c", "malformed");
+    assert_eq!(
+        server.times("/jwks"),
+        before,
+        "fetched for what is no token"
+    );
+    server.says("/jwks", &format!(r#"{{"keys":[{jwk}]}}"#));
+    for _ in 0..3 {
+        assert_eq!(asks(&secured, &token), 200);
+    }
+    assert_eq!(server.times("/jwks"), before + 1);
+    let (forger, _) = pair("k1");
+    refuses(
+        &secured,
+        &signed(&forger, "k1", "JWT", &claims(&server, "")),
+        "bad_signature",
+    );
+    let (second, second_jwk) = pair("k2");
+    server.says("/jwks", &format!(r#"{{"keys":[{jwk},{second_jwk}]}}"#));
+    let rotated = signed(&second, "k2", "JWT", &claims(&server, ""));
+    refuses(&secured, &rotated, "unknown_key");
+    secured.clock.advance(Duration::from_secs(31));
+    assert_eq!(asks(&secured, &rotated), 200);
+    server.is_down(true);
+    secured.clock.advance(Duration::from_mins(5));
+    let far = claims(&server, "").replace(
+        &(START.as_secs() + 600).to_string(),
+        &(START.as_secs() + 200_000).to_string(),
+    );
+    let token = signed(&pem, "k1", "JWT", &far);
+    assert_eq!(asks(&secured, &token), 200, "stale keys go on");
+    secured.clock.advance(Duration::from_hours(25));
+    unavailable(&secured, &token);
+}
+
+#[test]
+fn published_keys_and_given_ones_contradict_each_other() {
+    let at = |field: &str| format!("routes.home.jwt_required.{field}");
+    let found = errors(
+        JwtRequired::new()
+            .jwks_url("http://auth.example.com/jwks")
+            .secret("a secret of at least thirty-two bytes")
+            .algorithm("HS256"),
+    );
+    for field in [
+        "jwks_url: contradicts",
+        "jwks_url: expected a URL",
+        "algorithm: expected one of",
+    ] {
+        assert!(
+            found.iter().any(|error| error.starts_with(&at(field))),
+            "{field}: {found:?}"
+        );
+    }
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
-use super::{Jwt, JwtRequired};
+use super::{Inner, Jwt, JwtRequired, Keys};
+use crate::client::{Background, Url};
 use crate::security::authenticator::Authenticator;
 use crate::security::challenge::Challenge;
 use crate::security::credential::Place;
 use crate::security::jose::{Algorithm, MAX_ROLES, Rules, SharedSecrets, VerificationKeys};
 use crate::security::protection::{AuthMethod, Compiling};
+use crate::security::remote_keys::{PUBLIC, RemoteKeys};
 
 /// The claims that have a meaning of their own, and so hold no roles.
 const REGISTERED: [&str; 10] = [
@@ -25,7 +27,10 @@ impl AuthMethod for JwtRequired {
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {
         let before = compiling.errors();
         let algorithms = self.parse_algorithms(compiling);
-        let keys = self.prepare_keys(&algorithms, compiling);
+        let keys = match &self.jwks_url {
+            Some(url) => self.published(url, &algorithms, compiling),
+            None => Some(Keys::Given(self.prepare_keys(&algorithms, compiling))),
+        };
         let place = self.place(compiling);
         let access_token = self.access_token(place.as_ref(), compiling);
         let mut rules = self.rules(compiling);
@@ -42,21 +47,49 @@ impl AuthMethod for JwtRequired {
         if compiling.errors() > before {
             return None;
         }
-        Some(Arc::new(Jwt {
+        Some(Arc::new(Jwt(Arc::new(Inner {
             place: place?,
-            keys,
+            keys: keys?,
             rules,
             access_token,
             scopes: scopes.into(),
             challenge,
             name,
             clock: compiling.clock(),
-        }))
+        }))))
     }
 }
 
 impl JwtRequired {
+    fn published(
+        &self,
+        url: &str,
+        algorithms: &[Algorithm],
+        compiling: &mut Compiling<'_>,
+    ) -> Option<Keys> {
+        if self.secret.is_some() || !self.keys.is_empty() {
+            compiling.error("jwks_url", "contradicts secret and keys; give one of them");
+        }
+        if algorithms.iter().any(|one| one.is_symmetric()) {
+            compiling.error("algorithm", "expected one of public keys beside jwks_url");
+        }
+        match Url::parse(url) {
+            Err(why) => {
+                compiling.error("jwks_url", why);
+                None
+            }
+            Ok(url) => {
+                let keys = RemoteKeys::new(url, algorithms, self.stale_max, compiling.clock());
+                let background = compiling.shared(Background::new);
+                Some(Keys::Published(Arc::new(keys), background))
+            }
+        }
+    }
+
     fn parse_algorithms(&self, compiling: &mut Compiling<'_>) -> Vec<Algorithm> {
+        if self.jwks_url.is_some() && self.algorithms.is_none() {
+            return PUBLIC.to_vec();
+        }
         let default = [Algorithm::Hs256.as_str().to_owned()];
         let names = self.algorithms.as_deref().unwrap_or(&default);
         if names.is_empty() {
