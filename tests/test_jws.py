@@ -33,7 +33,7 @@ def test_what_was_signed_comes_back(signed, key):
 def test_a_key_that_is_for_something_else_is_not_used(more):
     with pytest.raises(
         ValueError,
-        match="bad_signature|malformed|wrong_algorithm|unknown_algorithm|unknown_key|key: ",
+        match=r"bad_signature|malformed|wrong_algorithm|unknown_algorithm|unknown_key|key: ",
     ):
         verify_jws(SIGNED, {**ED25519, **more})
 
@@ -42,13 +42,13 @@ def test_what_is_not_signed_so_is_refused():
     for wrong in ("", "a.b.c", SIGNED[:-1], SIGNED + "=", SIGNED.replace("RXh", "RXg"), "\0"):
         with pytest.raises(
             ValueError,
-            match="bad_signature|malformed|wrong_algorithm|unknown_algorithm|unknown_key|key: ",
+            match=r"bad_signature|malformed|wrong_algorithm|unknown_algorithm|unknown_key|key: ",
         ):
             verify_jws(wrong, ED25519)
     token = create_jwt_token({}, "a secret of at least thirty-two bytes")
     with pytest.raises(
         ValueError,
-        match="bad_signature|malformed|wrong_algorithm|unknown_algorithm|unknown_key|key: ",
+        match=r"bad_signature|malformed|wrong_algorithm|unknown_algorithm|unknown_key|key: ",
     ):
         verify_jws(token, ED25519)
     for key in ("a secret of at least thirty-two bytes", "", "-----BEGIN PUBLIC KEY-----"):
