@@ -10,7 +10,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -30,6 +30,8 @@ use crate::routing::{Captures, Found, Router};
 use crate::security::Identities;
 use crate::server::TrustedProxies;
 use crate::stage::{Decision, Resume};
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// A frozen API, ready to answer. Cheap to clone.
 #[derive(Clone)]
@@ -64,18 +66,12 @@ impl Engine {
     /// The future is `Send`, can be polled on any executor, and never fails: whatever goes wrong
     /// is an answer. Dropping it cancels the handler.
     pub fn call(&self, head: Head, body: Body, peer: Arc<Peer>) -> Call {
-        Call::begin(Arc::clone(&self.frozen), head, body, peer, None)
+        Call::begin(&self.frozen, head, body, peer, None)
     }
 
     /// Answers a request that the transport refuses, on the same way out as any other.
     pub fn refuse(&self, head: Head, peer: Arc<Peer>, why: Rejection) -> Call {
-        Call::begin(
-            Arc::clone(&self.frozen),
-            head,
-            Body::empty(),
-            peer,
-            Some(why),
-        )
+        Call::begin(&self.frozen, head, Body::empty(), peer, Some(why))
     }
 
     /// The frozen endpoints, those of the engine itself included.
@@ -109,10 +105,27 @@ impl std::fmt::Debug for Engine {
 
 /// The answer to one request, as a future. See [`Engine::call`].
 #[must_use = "a request is answered only when this is awaited"]
-pub struct Call {
+pub struct Call(State);
+
+/// Most requests are answered before there is anything to wait for. They need no more than their
+/// answer from then on, and nothing else is moved about with it.
+enum State {
+    /// `None` once it was handed out.
+    Answered(Option<Response>),
+    Waiting(Box<Waiting>),
+}
+
+/// A request that has to wait somewhere on its way.
+struct Waiting {
     frozen: Arc<Frozen>,
-    step: Step,
-    return_way: ReturnWay,
+    step: Option<Step>,
+    way: ReturnWay,
+}
+
+/// What a piece of the way comes to.
+enum Progress {
+    Answered(Response),
+    Waits(Step),
 }
 
 /// What is known on the way back.
@@ -151,13 +164,11 @@ enum Step {
     },
     Handling(Pin<Box<dyn Future<Output = Outcome> + Send>>),
     Watching(Pin<Box<dyn Future<Output = Outcome> + Send>>),
-    Answered(Response),
-    Finished,
 }
 
 impl Call {
     fn begin(
-        frozen: Arc<Frozen>,
+        frozen: &Arc<Frozen>,
         head: Head,
         body: Body,
         peer: Arc<Peer>,
@@ -185,41 +196,44 @@ impl Call {
             identities: Identities::default(),
             state: http::Extensions::new(),
         };
-        let return_way = ReturnWay {
+        let mut way = ReturnWay {
             endpoint,
             notes: notes(),
             is_head,
             watched: 0,
             line,
         };
-        let mut call = Self {
-            frozen,
-            step: Step::Finished,
-            return_way,
+        let progress = match refused {
+            Some(why) => way.end(frozen, Err(why)),
+            None => way.decide(frozen, Request::new(head, body, context), 0, None),
         };
-        if let Some(why) = refused {
-            call.end(Err(why));
-        } else {
-            let request = Request::new(head, body, context);
-            call.decide(request, 0, None);
-        }
-        call
+        Self(match progress {
+            Progress::Answered(response) => State::Answered(Some(response)),
+            Progress::Waits(step) => State::Waiting(Box::new(Waiting {
+                frozen: Arc::clone(frozen),
+                step: Some(step),
+                way,
+            })),
+        })
     }
+}
 
+impl ReturnWay {
     /// Asks the stages from `next` on, then the handler. `decision` is what a stage that waited
     /// came to.
     fn decide(
         &mut self,
+        frozen: &Frozen,
         mut request: Request,
         mut next: usize,
         mut decision: Option<Result<Decision, Rejection>>,
-    ) {
+    ) -> Progress {
         let outcome = loop {
             let found = if let Some(decision) = decision.take() {
                 decision
             } else {
-                let Some(stage) = self.frozen.stage(self.return_way.endpoint, next) else {
-                    return self.handle(request);
+                let Some(stage) = frozen.stage(self.endpoint, next) else {
+                    return self.handle(frozen, request);
                 };
                 next += 1;
                 let (head, context) = request.for_stage();
@@ -228,92 +242,77 @@ impl Call {
             match found {
                 Ok(Decision::Pass) => {}
                 Ok(Decision::Wait(wait)) => {
-                    self.step = Step::Deciding {
+                    return Progress::Waits(Step::Deciding {
                         request,
                         next,
                         wait,
-                    };
-                    return;
+                    });
                 }
                 Ok(Decision::Answer(response)) => break Ok(response),
                 Ok(Decision::Refuse(why)) | Err(why) => break Err(why),
             }
         };
-        self.return_way.notes.stages = request.take_stage_notes();
-        self.end(outcome);
+        self.notes.stages = request.take_stage_notes();
+        self.end(frozen, outcome)
     }
 
-    fn handle(&mut self, mut request: Request) {
-        self.return_way.notes.stages = request.take_stage_notes();
-        let Some(endpoint) = self.frozen.endpoints.get(self.return_way.endpoint) else {
-            return self.end(Err(Rejection::internal()));
+    fn handle(&mut self, frozen: &Frozen, mut request: Request) -> Progress {
+        self.notes.stages = request.take_stage_notes();
+        let Some(endpoint) = frozen.endpoints.get(self.endpoint) else {
+            return self.end(frozen, Err(Rejection::internal()));
         };
         let limit = endpoint.max_body_size;
         let body = request.body();
         // Whoever reads piece by piece would wait for bytes that a client never sends who waits to
         // be refused.
         if body.announced().is_some_and(|announced| announced > limit) {
-            return self.end(Err(Rejection::body_too_large(limit)));
+            return self.end(frozen, Err(Rejection::body_too_large(limit)));
         }
         body.bound(limit);
         match guarded(|| endpoint.handler.call(request)) {
-            Ok(Reply::Ready(outcome)) => self.end(outcome),
-            Ok(Reply::Wait(future)) => self.step = Step::Handling(future),
-            Err(why) => self.end(Err(why)),
+            Ok(Reply::Ready(outcome)) => self.end(frozen, outcome),
+            Ok(Reply::Wait(future)) => Progress::Waits(Step::Handling(future)),
+            Err(why) => self.end(frozen, Err(why)),
         }
     }
 
     /// Turns an outcome into an answer and sends it on its way out.
-    fn end(&mut self, outcome: Outcome) {
-        let id = self.return_way.notes.request_id;
-        let name = self.frozen.name(self.return_way.endpoint);
-        let response = self.frozen.failures.settle(outcome, &id, name);
-        self.watch(response);
-    }
-
-    /// Shows the answer to own middleware.
-    fn watch(&mut self, mut response: Response) {
-        while let Some(watcher) = self.frozen.watchers.get(self.return_way.watched) {
-            self.return_way.watched += 1;
-            let notes = &self.return_way.notes;
+    fn end(&mut self, frozen: &Frozen, outcome: Outcome) -> Progress {
+        let name = frozen.name(self.endpoint);
+        let id = &self.notes.request_id;
+        let mut response = frozen.failures.settle(outcome, id, name);
+        // Own middleware sees it first.
+        while let Some(watcher) = frozen.watchers.get(self.watched) {
+            self.watched += 1;
+            let notes = &self.notes;
             response = match guarded(|| watcher.after(notes, response)) {
                 Ok(After::Ready(response)) => response,
-                Ok(After::Wait(future)) => {
-                    self.step = Step::Watching(future);
-                    return;
-                }
-                Err(why) => {
-                    self.frozen
-                        .answer_for(&why, &notes.request_id, self.return_way.endpoint)
-                }
+                Ok(After::Wait(future)) => return Progress::Waits(Step::Watching(future)),
+                Err(why) => frozen.answer_for(&why, &notes.request_id, self.endpoint),
             };
         }
-        self.leave(response);
+        self.leave(frozen, &mut response);
+        Progress::Answered(response)
     }
 
     /// The engine's own headers, and the line in the access log.
-    fn leave(&mut self, mut response: Response) {
-        let way = &mut self.return_way;
-        if let Some(endpoint) = self.frozen.endpoints.get(way.endpoint) {
+    fn leave(&mut self, frozen: &Frozen, response: &mut Response) {
+        if let Some(endpoint) = frozen.endpoints.get(self.endpoint) {
             for stage in &endpoint.stages {
-                stage.finish(&way.notes, &mut response);
+                stage.finish(&self.notes, response);
             }
         }
         let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::from_bytes(way.notes.request_id.as_str().as_bytes()) {
+        if let Ok(id) = HeaderValue::from_bytes(self.notes.request_id.as_bytes()) {
             headers.insert(request_id::X_REQUEST_ID, id);
         }
-        headers
-            .entry(X_CONTENT_TYPE_OPTIONS)
-            .or_insert(HeaderValue::from_static("nosniff"));
-        if way.is_head || has_no_body(response.status()) {
-            strip_body(&mut response, way.is_head);
+        headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
+        if self.is_head || has_no_body(response.status()) {
+            strip_body(response, self.is_head);
         }
-        if let Some(line) = way.line.take() {
-            self.frozen
-                .log_access(&line, &way.notes.request_id, &response);
+        if let Some(line) = self.line.take() {
+            frozen.log_access(&line, &self.notes.request_id, response);
         }
-        self.step = Step::Answered(response);
     }
 }
 
@@ -321,58 +320,77 @@ impl Future for Call {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Response> {
-        let this = &mut *self;
+        match &mut self.0 {
+            State::Answered(response) => Poll::Ready(response.take().unwrap_or_else(asked_again)),
+            State::Waiting(waiting) => {
+                let response = ready!(waiting.poll(cx));
+                self.0 = State::Answered(None);
+                Poll::Ready(response)
+            }
+        }
+    }
+}
+
+/// What a future comes to that is polled after its end.
+#[cold]
+fn asked_again() -> Response {
+    let why = Rejection::internal();
+    shape(&why, &request_id::make(), Disclosure::default())
+}
+
+impl Waiting {
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Response> {
+        let Self { frozen, step, way } = self;
         loop {
-            match std::mem::replace(&mut this.step, Step::Finished) {
-                Step::Answered(response) => return Poll::Ready(response),
-                Step::Deciding {
+            let progress = match step.take() {
+                Some(Step::Deciding {
                     mut request,
                     next,
                     mut wait,
-                } => match guarded(|| wait.as_mut().poll(cx)) {
+                }) => match guarded(|| wait.as_mut().poll(cx)) {
                     Ok(Poll::Ready(resume)) => {
                         let (head, context) = request.for_stage();
                         let decision = guarded(|| resume(head, context));
-                        this.decide(request, next, Some(decision));
+                        way.decide(frozen, request, next, Some(decision))
                     }
                     Ok(Poll::Pending) => {
-                        this.step = Step::Deciding {
+                        *step = Some(Step::Deciding {
                             request,
                             next,
                             wait,
-                        };
+                        });
                         return Poll::Pending;
                     }
                     Err(why) => {
-                        this.return_way.notes.stages = request.take_stage_notes();
-                        this.end(Err(why));
+                        way.notes.stages = request.take_stage_notes();
+                        way.end(frozen, Err(why))
                     }
                 },
-                Step::Handling(mut future) => match guarded(|| future.as_mut().poll(cx)) {
-                    Ok(Poll::Ready(outcome)) => this.end(outcome),
+                Some(Step::Handling(mut future)) => match guarded(|| future.as_mut().poll(cx)) {
+                    Ok(Poll::Ready(outcome)) => way.end(frozen, outcome),
                     Ok(Poll::Pending) => {
-                        this.step = Step::Handling(future);
+                        *step = Some(Step::Handling(future));
                         return Poll::Pending;
                     }
-                    Err(why) => this.end(Err(why)),
+                    Err(why) => way.end(frozen, Err(why)),
                 },
-                Step::Watching(mut future) => {
+                Some(Step::Watching(mut future)) => {
                     let outcome = match guarded(|| future.as_mut().poll(cx)) {
                         Ok(Poll::Ready(outcome)) => outcome,
                         Ok(Poll::Pending) => {
-                            this.step = Step::Watching(future);
+                            *step = Some(Step::Watching(future));
                             return Poll::Pending;
                         }
                         Err(why) => Err(why),
                     };
                     // Own middleware that answers with an error is shaped like a handler that does.
-                    this.end(outcome);
+                    way.end(frozen, outcome)
                 }
-                Step::Finished => {
-                    let id = this.return_way.notes.request_id;
-                    let why = Rejection::internal();
-                    return Poll::Ready(shape(&why, &id, Disclosure::default()));
-                }
+                None => return Poll::Ready(asked_again()),
+            };
+            match progress {
+                Progress::Answered(response) => return Poll::Ready(response),
+                Progress::Waits(next) => *step = Some(next),
             }
         }
     }

@@ -137,9 +137,13 @@ impl RequestId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The id as it is sent.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.text
             .get(..usize::from(self.length))
-            .and_then(|text| std::str::from_utf8(text).ok())
             .unwrap_or_default()
     }
 }

@@ -47,7 +47,9 @@ impl TrustedHosts {
                 None => (host.as_str(), false),
             };
             let plain = name.parse::<Authority>().is_ok_and(|authority| {
-                authority.as_str() == name && authority.host() == name && well_formed(name)
+                authority.as_str() == name
+                    && authority.host() == name
+                    && well_formed(name.as_bytes())
             });
             if !plain || (below && name.starts_with('[')) {
                 errors.push(ConfigError::new(
@@ -79,10 +81,8 @@ impl TrustedHosts {
         }
         let authority = head.uri.authority();
         let text = match (header, authority) {
-            (Some(header), None) => header
-                .to_str()
-                .map_err(|_| refused("the host is malformed"))?,
-            (None, Some(authority)) => authority.as_str(),
+            (Some(header), None) => header.as_bytes(),
+            (None, Some(authority)) => authority.as_str().as_bytes(),
             (Some(header), Some(authority)) => {
                 if !header
                     .as_bytes()
@@ -90,7 +90,7 @@ impl TrustedHosts {
                 {
                     return Err(refused("the request names more than one host"));
                 }
-                authority.as_str()
+                authority.as_str().as_bytes()
             }
             (None, None) if head.version <= Version::HTTP_10 && self.patterns.is_empty() => {
                 return Ok(());
@@ -108,12 +108,14 @@ impl TrustedHosts {
         }
     }
 
-    fn trusts(&self, name: &str) -> bool {
+    fn trusts(&self, name: &[u8]) -> bool {
         // One dot at the end is the same name, written in full.
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let name = name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase();
         self.patterns.iter().any(|pattern| match pattern {
-            Pattern::Exact(exact) => *exact == name,
-            Pattern::Below(suffix) => name.len() > suffix.len() && name.ends_with(suffix.as_str()),
+            Pattern::Exact(exact) => exact.as_bytes() == name,
+            Pattern::Below(suffix) => {
+                name.len() > suffix.len() && name.ends_with(suffix.as_bytes())
+            }
         })
     }
 }
@@ -122,37 +124,58 @@ fn refused(detail: &'static str) -> Rejection {
     Rejection::bad_request("bad_host", detail)
 }
 
-/// The name in `host[:port]`, when the whole is well formed.
-fn host_of(text: &str) -> Option<&str> {
-    let (name, port) = if text.starts_with('[') {
-        let end = text.find(']')? + 1;
+/// The name in `host[:port]`, when the whole is well formed, and so ASCII.
+fn host_of(text: &[u8]) -> Option<&[u8]> {
+    let (name, port) = if text.first() == Some(&b'[') {
+        let end = text.iter().position(|byte| *byte == b']')? + 1;
         text.split_at_checked(end)?
     } else {
-        text.find(':')
-            .map_or((text, ""), |colon| text.split_at(colon))
+        let colon = text.iter().position(|byte| *byte == b':');
+        text.split_at_checked(colon.unwrap_or(text.len()))?
     };
-    let digits = match port.strip_prefix(':') {
-        Some(digits) => digits,
-        None if port.is_empty() => "",
-        None => return None,
+    let well_ported = match port {
+        [] => true,
+        [b':', digits @ ..] => is_port(digits),
+        _ => false,
     };
-    let well_ported = digits.is_empty()
-        || digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok();
     (well_ported && well_formed(name)).then_some(name)
 }
 
-fn well_formed(name: &str) -> bool {
-    if let Some(address) = name
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
+/// True for digits that 16 bits hold, and for none.
+fn is_port(digits: &[u8]) -> bool {
+    let mut port = 0_u32;
+    digits.iter().all(|digit| {
+        let value = u32::from(digit.wrapping_sub(b'0'));
+        port = port * 10 + value;
+        value < 10 && u16::try_from(port).is_ok()
+    })
+}
+
+fn well_formed(name: &[u8]) -> bool {
+    if let [b'[', address @ .., b']'] = name {
+        let address = std::str::from_utf8(address).ok();
+        return address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     }
-    !name.is_empty()
-        && name.len() <= 255
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    !name.is_empty() && name.len() <= 255 && name.iter().all(|byte| is_of_a_name(*byte))
+}
+
+fn is_of_a_name(byte: u8) -> bool {
+    static NAMES: [bool; 256] = of_a_name();
+    NAMES.get(usize::from(byte)).is_some_and(|is| *is)
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "it is run by the compiler, which would say so"
+)]
+const fn of_a_name() -> [bool; 256] {
+    let mut names = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        names[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    names
 }
 
 #[cfg(test)]

@@ -80,35 +80,38 @@ impl IntoResponse for ResponseBody {
     }
 }
 
-pub(super) fn with_type(body: ResponseBody, content_type: &'static str) -> Response {
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+pub(super) fn with_type(body: ResponseBody, content_type: HeaderValue) -> Response {
     let mut response = Response::new(body);
-    let value = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(CONTENT_TYPE, value);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
 impl IntoResponse for String {
     fn into_response(self) -> Result<Response, Rejection> {
-        Ok(with_type(self.into(), "text/plain; charset=utf-8"))
+        Ok(with_type(self.into(), TEXT))
     }
 }
 
 impl IntoResponse for &'static str {
     fn into_response(self) -> Result<Response, Rejection> {
         let body = ResponseBody::full(Bytes::from_static(self.as_bytes()));
-        Ok(with_type(body, "text/plain; charset=utf-8"))
+        Ok(with_type(body, TEXT))
     }
 }
 
 impl IntoResponse for Vec<u8> {
     fn into_response(self) -> Result<Response, Rejection> {
-        Ok(with_type(self.into(), "application/octet-stream"))
+        Ok(with_type(self.into(), OCTETS))
     }
 }
 
 impl IntoResponse for Bytes {
     fn into_response(self) -> Result<Response, Rejection> {
-        Ok(with_type(self.into(), "application/octet-stream"))
+        Ok(with_type(self.into(), OCTETS))
     }
 }
 
@@ -123,7 +126,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<Response, Rejection> {
     let mut bytes = Vec::with_capacity(128);
     serde_json::to_writer(&mut bytes, value)
         .map_err(|error| Rejection::internal().caused_by(error))?;
-    Ok(with_type(bytes.into(), "application/json"))
+    Ok(with_type(bytes.into(), JSON))
 }
 
 /// The answer to a failure, which must not pass for a success.

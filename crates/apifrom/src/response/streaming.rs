@@ -114,7 +114,7 @@ where
 {
     fn into_response(self) -> Result<Response, Rejection> {
         let body = ResponseBody::stream(Pieces(Box::pin(self.stream)));
-        let mut response = with_type(body, S::Item::CONTENT_TYPE);
+        let mut response = with_type(body, HeaderValue::from_static(S::Item::CONTENT_TYPE));
         if let Some(content_type) = self.content_type {
             response.headers_mut().insert(CONTENT_TYPE, content_type);
         }

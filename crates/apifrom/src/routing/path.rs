@@ -16,8 +16,32 @@
 
 use std::borrow::Cow;
 
+use super::template::CapturePlace;
+
 /// The most captures that one template may hold.
 pub(crate) const MAX_CAPTURES: usize = 12;
+
+/// What a byte may mean for a path, a bit for each; nearly all mean nothing.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "it is run by the compiler, which would say so"
+)]
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    kinds[b'%' as usize] = RESOLVED;
+    kinds[b'\\' as usize] = RESOLVED;
+    kinds[0] = RESOLVED;
+    kinds[b'.' as usize] = DOT;
+    kinds
+}
+
+const RESOLVED: u8 = 1;
+const DOT: u8 = 2;
+static KINDS: [u8; 256] = kinds();
+
+fn kind(byte: u8) -> u8 {
+    KINDS.get(usize::from(byte)).copied().unwrap_or(RESOLVED)
+}
 
 /// Why a path was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,15 +78,11 @@ impl<'a> CanonicalPath<'a> {
         if bytes.first() != Some(&b'/') {
             return Err(PathFault::NotAPath);
         }
-        let mut previous = b'/';
-        let mut slow = false;
-        for &byte in bytes {
-            // A dot after a slash may be a dot segment; the rest decides on the slow way.
-            slow |=
-                byte == b'%' || byte == b'\\' || byte == 0 || (byte == b'.' && previous == b'/');
-            previous = byte;
-        }
-        if slow {
+        let seen = bytes.iter().fold(0, |seen, byte| seen | kind(*byte));
+        // A dot may make a dot segment where it follows a slash.
+        let resolves =
+            seen & RESOLVED != 0 || seen & DOT != 0 && bytes.windows(2).any(|pair| pair == b"/.");
+        if resolves {
             resolve(path)
         } else {
             Ok(Self(Cow::Borrowed(path)))
@@ -134,14 +154,25 @@ pub struct Captures {
 }
 
 impl Captures {
-    /// Takes the spans of `values` within `path`, which every value is a slice of.
-    pub(crate) fn from_values<'p>(path: &'p str, values: impl Iterator<Item = &'p str>) -> Self {
+    /// Finds the captures of a template in `path`, which matches it.
+    pub(super) fn of(path: &str, places: &[CapturePlace]) -> Self {
         let mut captures = Self::default();
-        for (value, span) in values.zip(captures.spans.iter_mut()) {
-            let start = value.as_ptr().addr().saturating_sub(path.as_ptr().addr());
-            // A path is at most 64 KiB (the parser's bound), so both fit; a value that did not
+        let bytes = path.as_bytes();
+        let (mut segment, mut start) = (0, 1);
+        for (place, span) in places.iter().zip(captures.spans.iter_mut()) {
+            // A path that matches has as many segments, so both searches find what they look for.
+            while segment < place.segment {
+                start = end_of_segment(bytes, start) + 1;
+                segment += 1;
+            }
+            let end = if place.takes_rest {
+                bytes.len()
+            } else {
+                end_of_segment(bytes, start)
+            };
+            // A path is at most 64 KiB (the parser's bound), so both fit; a capture that did not
             // would be empty rather than wrong.
-            *span = match (u16::try_from(start), u16::try_from(start + value.len())) {
+            *span = match (u16::try_from(start), u16::try_from(end)) {
                 (Ok(start), Ok(end)) => (start, end),
                 _ => (0, 0),
             };
@@ -177,6 +208,13 @@ impl Captures {
             Some(resolved) => resolved.get(span).map(unescape),
         }
     }
+}
+
+/// The place of the slash behind the segment that begins at `start`, or of the path's end.
+fn end_of_segment(path: &[u8], start: usize) -> usize {
+    let rest = path.get(start..).unwrap_or_default();
+    let length = rest.iter().position(|byte| *byte == b'/');
+    start + length.unwrap_or(rest.len())
 }
 
 /// Resolves the two escapes that the canonical form keeps.

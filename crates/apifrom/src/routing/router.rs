@@ -45,8 +45,7 @@ impl Router {
         let Some(place) = self.places.get(*matched.value) else {
             return Ok(Found::Nothing);
         };
-        let values = matched.params.iter().map(|(_, value)| value);
-        let mut captures = Captures::from_values(&canonical.0, values);
+        let mut captures = Captures::of(&canonical.0, place.template.places());
         if let Cow::Owned(resolved) = canonical.0 {
             captures.keep_resolved(resolved);
         }

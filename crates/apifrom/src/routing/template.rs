@@ -12,6 +12,16 @@ use super::path::MAX_CAPTURES;
 pub struct PathTemplate {
     text: Box<str>,
     segments: Vec<Segment>,
+    places: Box<[CapturePlace]>,
+}
+
+/// Where a capture stands in a path that matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CapturePlace {
+    /// How many segments stand before it.
+    pub(super) segment: usize,
+    /// True for `{*rest}`, which takes what is left of the path.
+    pub(super) takes_rest: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,9 +76,19 @@ impl PathTemplate {
             }
             segments.push(Segment::parse(part)?);
         }
+        let places = segments
+            .iter()
+            .enumerate()
+            .filter(|(_, segment)| !matches!(segment, Segment::Literal(_)))
+            .map(|(index, segment)| CapturePlace {
+                segment: index,
+                takes_rest: matches!(segment, Segment::Rest(_)),
+            })
+            .collect();
         let template = Self {
             text: text.into(),
             segments,
+            places,
         };
         let names: Vec<_> = template.captures().collect();
         if names.len() > MAX_CAPTURES {
@@ -93,6 +113,11 @@ impl PathTemplate {
             Segment::Literal(_) => None,
             Segment::Capture(name) | Segment::Rest(name) => Some(&**name),
         })
+    }
+
+    /// Where the captures stand, from left to right.
+    pub(super) fn places(&self) -> &[CapturePlace] {
+        &self.places
     }
 
     /// This template below `prefix`, which has no trailing slash.

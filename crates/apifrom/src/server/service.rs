@@ -119,10 +119,6 @@ pub(super) struct Answer {
     multiplexed: bool,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every request is of the large kind"
-)]
 enum Step {
     Gathering(Pin<Box<dyn Future<Output = Call> + Send>>),
     Calling(Call),
