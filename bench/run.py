@@ -15,6 +15,7 @@ from harness import (
     sleepers,
     soak,
     throughput,
+    timing,
     upload,
 )
 from harness.options import Options
@@ -28,10 +29,11 @@ MEASUREMENTS: dict[str, tuple[Callable[[Options], bool], str]] = {
     "idle": (idle.run, "10,000 idle keep-alive connections"),
     "memory": (memory.run, "resident memory after start"),
     "upload": (upload.run, "resident memory while 10 MB stream in"),
+    "timing": (timing.run, "whether the time of a refusal tells anything about the secret"),
     "soak": (soak.run, "mixed load for minutes, and what is left of it"),
 }
 # What takes too long to be part of `all`, and has no peers.
-ALONE = ("soak",)
+ALONE = ("soak", "timing")
 
 
 def main() -> int:

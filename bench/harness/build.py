@@ -40,13 +40,18 @@ def peers() -> None:
 def ours() -> None:
     """Builds both faces as they are released; a face that fails is reported and left out."""
     print("building the Rust face", flush=True)
-    example = ["--package", "apifrom", "--example", "bench_rust"]
-    if not _run(["cargo", "build", "--quiet", "--release", "--locked", *example], places.ROOT):
+    if not example("bench_rust"):
         # A binary of an earlier tree must not pass for this one.
         places.OURS_RUST.unlink(missing_ok=True)
     print("building the Python face", flush=True)
     if not _python_face():
         shutil.rmtree(places.OURS_PYTHON.parent.parent, ignore_errors=True)
+
+
+def example(name: str) -> bool:
+    """Builds an example of the Rust face as it is released; says whether it could."""
+    command = ["cargo", "build", "--quiet", "--release", "--locked"]
+    return _run([*command, "--package", "apifrom", "--example", name], places.ROOT)
 
 
 def valgrind() -> str | None:

@@ -173,6 +173,11 @@ impl Pool {
         self.lock().threads == 0
     }
 
+    /// What Python calls the threads that make a call.
+    pub(crate) fn busy(&self) -> Vec<c_ulong> {
+        self.lock().busy.clone()
+    }
+
     /// Wakes who waits for the last answer, then waits for the next call. None: be gone.
     fn next(
         &self,

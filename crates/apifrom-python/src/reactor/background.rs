@@ -1,8 +1,9 @@
 //! A worker on a thread of its own, beside a program that does something else.
 
+use std::ffi::c_ulong;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use pyo3::prelude::*;
 use tokio::sync::Notify;
 
 use super::exit;
+use super::ffi;
 use super::handle::Handle;
 use super::worker::Worker;
 
@@ -34,6 +36,8 @@ struct State {
     stop: Notify,
     thread: Mutex<Option<JoinHandle<PyResult<()>>>>,
     ended: AtomicBool,
+    /// What Python calls the thread, once it has started.
+    ident: OnceLock<c_ulong>,
 }
 
 impl Background {
@@ -56,6 +60,7 @@ impl Background {
             .spawn({
                 let state = Arc::clone(&state);
                 move || {
+                    state.ident.get_or_init(ffi::thread_ident);
                     let served = Python::attach(|py| serve(py, setup, teardown, &state, ready));
                     state.ended.store(true, Ordering::Release);
                     served
@@ -98,14 +103,28 @@ impl Drop for Background {
     }
 }
 
-/// Asks all of them to stop, and returns how to see whether each has.
-pub(super) fn stop_all() -> Vec<impl Fn() -> bool + Send + Sync> {
+/// A worker that was asked to stop because the interpreter ends.
+pub(super) struct Stopping(Arc<State>);
+
+impl Stopping {
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.ended.load(Ordering::Acquire)
+    }
+
+    /// What Python calls its thread.
+    pub(super) fn ident(&self) -> Option<c_ulong> {
+        self.0.ident.get().copied()
+    }
+}
+
+/// Asks all of them to stop.
+pub(super) fn stop_all() -> Vec<Stopping> {
     let running = mem::take(&mut *lock(&RUNNING));
     let states = running.iter().filter_map(Weak::upgrade);
     states
         .map(|state| {
             state.stop.notify_one();
-            move || state.ended.load(Ordering::Acquire)
+            Stopping(state)
         })
         .collect()
 }
