@@ -32,7 +32,10 @@ use apifrom::{Api, Body, Engine, Peer, Problem, Request, Response, Router, api, 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
+use http::{
+    HeaderValue, StatusCode,
+    header::{AUTHORIZATION, HOST},
+};
 
 const KEY: &str = "f3b1a9c07d5e42688c1b0e9d7a6f5432f3b1a9c07d5e42688c1b0e9d7a6f5432";
 const PASSWORD: &str = "correct horse battery staple and";
@@ -125,7 +128,8 @@ fn measure(case: &Case, draw: &mut Draw) -> Result<Vec<Vec<f64>>, Box<dyn Error>
         let [.., a, b, c] = draw.next().to_be_bytes();
         let address = SocketAddr::from((Ipv4Addr::new(10, a, b, c), 50_000));
         let peer = Arc::new(Peer::ip(address, false));
-        let mut head = http::Request::get(case.target).body(())?.into_parts().0;
+        let request = http::Request::get(case.target).header(HOST, "localhost");
+        let mut head = request.body(())?.into_parts().0;
         head.headers
             .insert(case.header.clone(), HeaderValue::from_str(text)?);
         let body = Body::full(Bytes::new());
