@@ -16,6 +16,7 @@ mod routing;
 mod secret;
 mod service;
 mod stage;
+mod store;
 
 pub mod cookie;
 pub mod extract;

@@ -6,12 +6,13 @@
 //!    that breaks any is 401 with `error="invalid_token"`, whichever it breaks.
 //! 3. `verify_exp` requires `exp`. `verify_aud` and `verify_iss` need to know what to expect, and so
 //!    does `verify_at_hash`; where a program says what to expect and nothing else, it is verified.
-//! 4. A token that lacks a scope or a role which the declaration requires is 403.
+//! 4. Where there is a [`revocation`](JwtRequired::revocation), a token that was revoked is 401.
+//! 5. A token that lacks a scope or a role which the declaration requires is 403.
 //!
 //! # Deployment
 //! A token in a query stands in the logs of every proxy on the way, and in browser histories. One in a
 //! cookie is sent by browsers on their own, so its endpoints need CSRF protection. A token is good
-//! until it expires, whatever happened to its bearer since.
+//! until it expires, whatever happened to its bearer since, unless it is revoked.
 //!
 //! # Examples
 //! ```
@@ -50,6 +51,7 @@ use super::credential::{Place, Sent};
 use super::identity::{Identity, Method};
 use super::jose::{GivenKey, Refusal, Rules, Scratch, Token, VerificationKeys};
 use super::remote_keys::RemoteKeys;
+use super::revocation::{Marks, Revocation};
 use super::scope::Scope;
 use crate::client::Background;
 use crate::clock::Clock;
@@ -86,6 +88,7 @@ pub struct JwtRequired {
     scopes: Vec<String>,
     roles: Vec<String>,
     roles_claim: String,
+    revocation: Option<Revocation>,
     realm: String,
     name: Option<String>,
 }
@@ -124,6 +127,7 @@ impl JwtRequired {
             scopes: Vec::new(),
             roles: Vec::new(),
             roles_claim: "roles".to_owned(),
+            revocation: None,
             realm: "api".to_owned(),
             name: None,
         }
@@ -299,6 +303,14 @@ impl JwtRequired {
         self
     }
 
+    /// What is asked whether a token was revoked. Defaults to none. Needs
+    /// [`verify_exp`](Self::verify_exp), and a [`leeway`](Self::leeway) of at most an hour: what is
+    /// revoked is kept no longer than its tokens live.
+    pub fn revocation(mut self, revocation: &Revocation) -> Self {
+        self.revocation = Some(revocation.clone());
+        self
+    }
+
     /// The realm of the challenge. Defaults to `api`.
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = realm.into();
@@ -327,6 +339,7 @@ struct Inner {
     rules: Rules,
     /// Where the access token stands, if `at_hash` is verified.
     access_token: Option<Place>,
+    revocation: Option<Revocation>,
     scopes: Box<[Scope]>,
     challenge: Challenge,
     name: Option<Arc<str>>,
@@ -386,6 +399,17 @@ impl Inner {
             self.clock.unix(),
             access_token.map(str::as_bytes),
         )?;
+        let marks = self.revocation.as_ref().map(|_| {
+            Marks::of(
+                caller.id.as_deref(),
+                caller.subject.as_deref(),
+                caller.issued_at,
+            )
+        });
+        let guarded = |attempt| match (&self.revocation, marks) {
+            (Some(revocation), Some(marks)) => revocation.guard(&marks, attempt),
+            _ => attempt,
+        };
         let lacking = if !caller.scopes.contains_all(&self.scopes) {
             Some("insufficient_scope")
         } else if !caller.holds_roles {
@@ -395,7 +419,8 @@ impl Inner {
         };
         if let Some(reason) = lacking {
             let failure = Failure::new(FailureKind::Lacking, reason);
-            return Ok(Attempt::Failed(failure.of(caller.subject.as_deref())));
+            let failed = Attempt::Failed(failure.of(caller.subject.as_deref()));
+            return Ok(guarded(failed));
         }
         let mut identity = Identity::new(Method::Jwt)
             .named(self.name.as_ref())
@@ -405,9 +430,8 @@ impl Inner {
         if let Some(subject) = caller.subject {
             identity = identity.subject_is(&*subject);
         }
-        Ok(Attempt::Passed(
-            identity.claiming(Bytes::from(verified.into_payload())),
-        ))
+        let identity = identity.claiming(Bytes::from(verified.into_payload()));
+        Ok(guarded(Attempt::Passed(identity)))
     }
 }
 

@@ -21,6 +21,7 @@ mod password;
 mod policy;
 mod protection;
 mod remote_keys;
+mod revocation;
 mod scope;
 mod token;
 
@@ -42,5 +43,6 @@ pub(crate) use self::policy::{DeclaredPolicy, PolicyStage};
 pub use self::policy::{Policy, Ruling, Settled};
 pub(crate) use self::protection::Compiler;
 pub use self::protection::{AuthMethod, Compiling, Protection};
+pub use self::revocation::{Revocation, RevocationConfig, RevocationError};
 pub use self::scope::{Scope, ScopeError, Scopes};
 pub use self::token::CreateToken;

@@ -54,6 +54,7 @@ const SECURITY_FLOOR: &[&str] = &[
     "security/password",
     "security/protection",
     "security/remote_keys",
+    "security/revocation",
     "security/scope",
 ];
 

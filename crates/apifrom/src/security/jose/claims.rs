@@ -65,11 +65,15 @@ impl Default for Rules {
 }
 
 /// What claims that are in order say about the caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Caller<'a> {
     /// Who it is.
     pub subject: Option<Cow<'a, str>>,
+    /// The token's own name.
+    pub id: Option<Cow<'a, str>>,
+    /// When it was issued, in seconds since the epoch.
+    pub issued_at: Option<f64>,
     /// What the token may be used for.
     pub scopes: Scopes,
     /// Whether every role is held that is required.
@@ -126,10 +130,9 @@ impl Rules {
         Ok(Caller {
             holds_roles: claims.roles.count_ones() as usize == self.roles.len(),
             scopes: claims.scope.or(claims.scp).unwrap_or(Scopes::NONE),
-            subject: match claims.subject {
-                Single::Text(text) if !text.is_empty() => Some(text),
-                _ => None,
-            },
+            subject: claims.subject.into_text(),
+            id: claims.id.into_text(),
+            issued_at: claims.issued_at,
         })
     }
 
@@ -169,7 +172,15 @@ enum Single<'a> {
     Other,
 }
 
-impl Single<'_> {
+impl<'a> Single<'a> {
+    /// The string itself, if something stands in it.
+    fn into_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
     /// The string, if something stands in it.
     fn text(&self) -> Option<&str> {
         match self {

@@ -13,6 +13,7 @@ use crate::security::credential::Place;
 use crate::security::jose::{Algorithm, MAX_ROLES, Rules, SharedSecrets, VerificationKeys};
 use crate::security::protection::{AuthMethod, Compiling};
 use crate::security::remote_keys::{PUBLIC, RemoteKeys};
+use crate::security::revocation::GRACE;
 
 /// The claims that have a meaning of their own, and so hold no roles.
 const REGISTERED: [&str; 10] = [
@@ -35,6 +36,7 @@ impl AuthMethod for JwtRequired {
         let access_token = self.access_token(place.as_ref(), compiling);
         let mut rules = self.rules(compiling);
         rules.verify_at_hash = access_token.is_some();
+        self.judge_revocation(compiling);
         let scopes = compiling.scopes(&self.scopes);
         let name = compiling.state_name(self.name.as_deref());
         let scheme = match &place {
@@ -52,6 +54,7 @@ impl AuthMethod for JwtRequired {
             keys: keys?,
             rules,
             access_token,
+            revocation: self.revocation.clone(),
             scopes: scopes.into(),
             challenge,
             name,
@@ -61,6 +64,21 @@ impl AuthMethod for JwtRequired {
 }
 
 impl JwtRequired {
+    fn judge_revocation(&self, compiling: &mut Compiling<'_>) {
+        if self.revocation.is_none() {
+            return;
+        }
+        if !self.verify_exp {
+            compiling.error(
+                "revocation",
+                "needs verify_exp: what is revoked is kept until its tokens have expired",
+            );
+        }
+        if self.leeway > GRACE {
+            compiling.error("leeway", "expected at most an hour beside revocation");
+        }
+    }
+
     fn published(
         &self,
         url: &str,

@@ -18,6 +18,7 @@ use crate::security::challenge::Challenge;
 use crate::security::credential::Place;
 use crate::security::protection::{AuthMethod, Compiling};
 use crate::security::remote_keys::{PUBLIC, RemoteKeys};
+use crate::security::revocation::Revocation;
 
 /// Lets callers in who hold an access token of an authorization server.
 ///
@@ -62,6 +63,7 @@ pub struct OAuth2Required {
     token_types: Vec<String>,
     cache_ttl: Duration,
     stale_max: Duration,
+    revocation: Option<Revocation>,
     realm: String,
     name: Option<String>,
 }
@@ -88,6 +90,7 @@ impl OAuth2Required {
             token_types: vec!["at+jwt".to_owned()],
             cache_ttl: Duration::from_mins(1),
             stale_max: Duration::from_hours(24),
+            revocation: None,
             realm: "api".to_owned(),
             name: None,
         }
@@ -165,6 +168,12 @@ impl OAuth2Required {
     /// How old keys and metadata may become while the server cannot be reached. Defaults to 24 hours.
     pub fn stale_max(mut self, age: Duration) -> Self {
         self.stale_max = age;
+        self
+    }
+
+    /// What is asked whether a token was revoked, beside the server. Defaults to none.
+    pub fn revocation(mut self, revocation: &Revocation) -> Self {
+        self.revocation = Some(revocation.clone());
         self
     }
 
@@ -331,6 +340,7 @@ impl AuthMethod for OAuth2Required {
             token_types,
             cache_ttl: self.cache_ttl,
             scopes: scopes.into(),
+            revocation: self.revocation.clone(),
             challenge,
             name,
             known: Known::default(),

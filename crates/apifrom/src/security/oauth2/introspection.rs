@@ -3,7 +3,7 @@
 //! 1. The client proves itself by Basic authentication, its id and secret urlencoded first (RFC 6749
 //!    §2.3.1).
 //! 2. Only an answer whose `active` is the value `true` lets anybody in. `exp` and `nbf` are judged where
-//!    they are there, `aud` must name the audience and `iss` must be the issuer where they are there,
+//!    they are there, `iat` is a number, `aud` must name the audience and `iss` must be the issuer where they are there,
 //!    and `scope` is a string. What is of another type refuses the token.
 //! 3. Any status but 200 means that the server could not be asked: it says nothing about the token.
 
@@ -21,6 +21,7 @@ use super::{Active, Verdict};
 use crate::client::{Client, Question, Url};
 use crate::json::{JsonLimits, scan};
 use crate::secret::Secret;
+use crate::security::revocation::Marks;
 use crate::security::scope::Scopes;
 
 /// How far `nbf` may lie ahead, since no two clocks agree.
@@ -116,17 +117,23 @@ fn judge(body: Bytes, (audience, issuer): (&str, Option<&str>), now: Duration) -
     {
         return Verdict::Refused("wrong_issuer");
     }
+    let Ok(since) = number("iat") else {
+        return Verdict::Refused("malformed_claims");
+    };
     let scopes = match answer.get("scope") {
         None => Scopes::NONE,
         Some(Value::String(scope)) => Scopes::from_text(scope),
         Some(_) => return Verdict::Refused("malformed_claims"),
     };
-    let subject = match answer.get("sub") {
-        Some(Value::String(subject)) if !subject.is_empty() => Some(Arc::from(subject.as_str())),
+    let text = |name| match answer.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => Some(text.as_str()),
         _ => None,
     };
+    let marks = Marks::of(text("jti"), text("sub"), since);
+    let subject = text("sub").map(Arc::from);
     Verdict::Active(Arc::new(Active {
         claims: body,
+        marks,
         subject,
         scopes,
         expires: exp.and_then(|exp| Duration::try_from_secs_f64(exp).ok()),

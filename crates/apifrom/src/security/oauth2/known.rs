@@ -92,6 +92,7 @@ mod tests {
         Verdict::Active(Arc::new(Active {
             claims: bytes::Bytes::new(),
             subject: None,
+            marks: super::super::Marks::of(None, None, None),
             scopes: Scopes::NONE,
             expires: expires.map(Duration::from_secs),
         }))

@@ -14,10 +14,12 @@
 //!    is known, and keys no older than `stale_max`, go on settling what they settle.
 //! 7. However many requests bring one token, the server is asked once. More than 100 look-ups of unknown
 //!    tokens a minute of one client are 429; a known token is never held back.
-//! 8. A token that lacks a required scope is 403.
+//! 8. Where there is a [`revocation`](OAuth2Required::revocation), it is asked for every token, known or
+//!    not; a token that was revoked is 401.
+//! 9. A token that lacks a required scope is 403.
 //!
 //! # Deployment
-//! A token that was revoked is taken for as long as `cache_ttl`. `0` asks each time.
+//! A token that the server revoked is taken for as long as `cache_ttl`. `0` asks each time.
 
 mod declaring;
 mod discovery;
@@ -41,6 +43,7 @@ use super::challenge::Challenge;
 use super::credential::{Place, Sent};
 use super::identity::{Identity, Method};
 use super::jose::{MAX_TOKEN, Refusal, Rules, Scratch, Token, VerificationKeys};
+use super::revocation::{Marks, Revocation};
 use super::scope::{Scope, Scopes};
 use crate::client::{Background, Client, Flights};
 use crate::clock::Clock;
@@ -65,6 +68,7 @@ struct Inner {
     takes_plain: bool,
     cache_ttl: Duration,
     scopes: Box<[Scope]>,
+    revocation: Option<Revocation>,
     challenge: Challenge,
     name: Option<Arc<str>>,
     known: Known,
@@ -90,6 +94,7 @@ struct Active {
     scopes: Scopes,
     /// Since the epoch, where the token says.
     expires: Option<Duration>,
+    marks: Marks,
 }
 
 impl Authenticator for OAuth2 {
@@ -156,9 +161,13 @@ impl Inner {
                 return Attempt::failed(kind, reason);
             }
         };
+        let guarded = |attempt| match &self.revocation {
+            Some(revocation) => revocation.guard(&active.marks, attempt),
+            None => attempt,
+        };
         if !active.scopes.contains_all(&self.scopes) {
             let failure = Failure::new(FailureKind::Lacking, "insufficient_scope");
-            return Attempt::Failed(failure.of(active.subject.as_deref()));
+            return guarded(Attempt::Failed(failure.of(active.subject.as_deref())));
         }
         let mut identity = Identity::new(Method::OAuth2)
             .named(self.name.as_ref())
@@ -168,7 +177,7 @@ impl Inner {
         if let Some(subject) = &active.subject {
             identity = identity.subject_is(Arc::clone(subject));
         }
-        Attempt::Passed(identity)
+        guarded(Attempt::Passed(identity))
     }
 
     /// What keys that are there already say of a token; nothing where the server has to be asked.
@@ -278,6 +287,11 @@ impl Inner {
         if self.takes_plain && (further.nonce.is_some() || further.at_hash.is_some()) {
             return Err(Refusal::MalformedClaims);
         }
+        let marks = Marks::of(
+            judged.id.as_deref(),
+            judged.subject.as_deref(),
+            judged.issued_at,
+        );
         let (scopes, subject) = (
             judged.scopes,
             judged.subject.map(|subject| (*subject).into()),
@@ -285,6 +299,7 @@ impl Inner {
         Ok(Active {
             scopes,
             subject,
+            marks,
             expires: further
                 .exp
                 .and_then(|exp| Duration::try_from_secs_f64(exp).ok()),

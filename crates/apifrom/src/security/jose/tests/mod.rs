@@ -76,6 +76,7 @@ fn judge_beside(
     let caller = rules.judge(&verified, Duration::from_secs(now), access_token)?;
     Ok(Caller {
         subject: caller.subject.map(|text| text.into_owned().into()),
+        id: caller.id.map(|text| text.into_owned().into()),
         ..caller
     })
 }
