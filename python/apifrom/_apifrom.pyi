@@ -38,6 +38,7 @@ __all__ = [
     "RedirectResponse",
     "Request",
     "Response",
+    "Revocation",
     "Secret",
     "StartError",
     "StreamingResponse",
@@ -594,6 +595,30 @@ class BackgroundTasks:
     def __len__(self) -> int: ...
 
 # Secrets.
+
+@final
+class Revocation:
+    """Tokens that are refused although they have not expired, in the memory of this process.
+
+    Args:
+        token_lifetime: The longest time from `iat` to `exp`, in seconds, for entries of which it is
+            not said when their tokens expire. With None they are kept for ever.
+        max_entries: How many entries are kept; one more is a `RuntimeError` to whoever revokes.
+    """
+
+    def __new__(
+        cls, *, token_lifetime: float | None = None, max_entries: int = 1_000_000
+    ) -> Revocation: ...
+    def revoke(self, token: str | dict[str, Any], expires: float | None = None) -> None:
+        """Revokes one token, by its `jti` or by its verified claims; `expires` is its `exp`."""
+
+    def revoke_subject(
+        self, subject: str, before: float | None = None, expires: float | None = None
+    ) -> None:
+        """Revokes a subject's tokens that were issued before a moment, or before now."""
+
+    def revoke_before(self, before: float, expires: float | None = None) -> None:
+        """Revokes all tokens that were issued before a moment, in seconds since the epoch."""
 
 @final
 class Secret:

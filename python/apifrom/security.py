@@ -30,11 +30,12 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from apifrom import _apifrom, _registry
-from apifrom._apifrom import Secret, hash_password, secret, verify_jws, verify_password
+from apifrom._apifrom import Revocation, Secret, hash_password, secret, verify_jws, verify_password
 
 __all__ = [
     "OAuth2Token",
     "Protection",
+    "Revocation",
     "Secret",
     "api_key_required",
     "basic_auth_required",
@@ -162,6 +163,7 @@ def jwt_required(
     scopes: Sequence[str] = (),
     roles: Sequence[str] = (),
     roles_claim: str = "roles",
+    revocation: Revocation | None = None,
     realm: str = "api",
     name: str | None = None,
     policy: Callable[..., Any] | None = None,
@@ -204,6 +206,7 @@ def jwt_required(
         scopes: The scopes that a token must hold in `scope` or `scp`, or it is 403.
         roles: The roles that a token must hold, all of them, or it is 403.
         roles_claim: The claim that holds the roles: a list, or a string, which is one role.
+        revocation: What is asked, for every token, whether it was revoked.
         realm: The realm of the challenge.
         name: The attribute of `request.state`. Defaults to `jwt_payload`.
         policy: A `def` or `async def` that is asked last, before the body is read, and returns True
@@ -240,6 +243,7 @@ def jwt_required(
         "scopes": scopes,
         "roles": roles,
         "roles_claim": roles_claim,
+        "revocation": revocation,
         "realm": realm,
         "name": name,
     }
@@ -390,6 +394,7 @@ def oauth2_required(
     token_types: Sequence[str] = ("at+jwt",),
     cache_ttl: float = 60,
     stale_max: float = 86_400,
+    revocation: Revocation | None = None,
     realm: str = "api",
     name: str | None = None,
     policy: Callable[..., Any] | None = None,
@@ -419,6 +424,7 @@ def oauth2_required(
         cache_ttl: For how many seconds a token that was found good is not asked about again: the
             longest that a revocation goes unseen. 0 asks each time.
         stale_max: How old, in seconds, keys may become while the server cannot be reached.
+        revocation: What is asked, for every token, whether it was revoked.
         realm: The realm of the challenge.
         name: The attribute of `request.state`. Defaults to `oauth2_token`.
         policy: A `def` or `async def` that is asked last, before the body is read, and returns True
@@ -438,6 +444,7 @@ def oauth2_required(
         "token_types": list(token_types),
         "cache_ttl": cache_ttl,
         "stale_max": stale_max,
+        "revocation": revocation,
         "realm": realm,
         "name": name,
     }

@@ -59,7 +59,7 @@ mod _apifrom {
     };
     #[pymodule_export]
     use crate::security::{
-        PySecret, create_jwt_token, hash_password, new_api_key, secret, verify_jws,
+        PyRevocation, PySecret, create_jwt_token, hash_password, new_api_key, secret, verify_jws,
         verify_jwt_token, verify_password,
     };
     #[pymodule_export]

@@ -4,9 +4,11 @@
 //! caches.
 
 mod keys;
+mod revocation;
 mod secret_text;
 mod token;
 
+pub(crate) use self::revocation::PyRevocation;
 use self::secret_text::text_of;
 pub(crate) use self::secret_text::{PySecret, secret};
 pub(crate) use self::token::{
@@ -17,7 +19,9 @@ use std::collections::HashMap;
 
 use std::time::Duration;
 
-use apifrom::security::{ApiKeyRequired, BasicAuthRequired, JwtRequired, OAuth2Required};
+use apifrom::security::{
+    ApiKeyRequired, BasicAuthRequired, JwtRequired, OAuth2Required, Revocation,
+};
 use apifrom::{ConfigErrors, Protection};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
@@ -173,6 +177,9 @@ fn jwt(fields: &mut Fields<'_, '_>) -> JwtRequired {
     for issuer in fields.text_or_texts("issuer").unwrap_or_default() {
         method = method.issuer(issuer);
     }
+    if let Some(revocation) = revocation(fields) {
+        method = method.revocation(&revocation);
+    }
     let mut stale = Duration::from_hours(24);
     fields.seconds_or_none("stale_max", &mut stale);
     let mut leeway = Duration::ZERO;
@@ -185,6 +192,15 @@ fn jwt(fields: &mut Fields<'_, '_>) -> JwtRequired {
         .leeway(leeway)
         .scopes(scopes)
         .roles(roles)
+}
+
+fn revocation(fields: &mut Fields<'_, '_>) -> Option<Revocation> {
+    let given = fields.some("revocation")?;
+    let Ok(revocation) = given.cast::<PyRevocation>() else {
+        fields.note("revocation", "expected a Revocation");
+        return None;
+    };
+    Some(revocation.get().value.clone())
 }
 
 fn basic(fields: &mut Fields<'_, '_>) -> BasicAuthRequired {
@@ -236,6 +252,9 @@ fn oauth2(fields: &mut Fields<'_, '_>) -> OAuth2Required {
     fields.texts("scopes", &mut scopes);
     if let Some(types) = fields.text_or_texts("token_types") {
         method = method.token_types(types);
+    }
+    if let Some(revocation) = revocation(fields) {
+        method = method.revocation(&revocation);
     }
     let (mut ttl, mut stale) = (Duration::from_mins(1), Duration::from_hours(24));
     fields.seconds_or_none("cache_ttl", &mut ttl);

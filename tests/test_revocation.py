@@ -1,0 +1,68 @@
+"""Tokens that are refused although they have not expired."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from apifrom import API
+from apifrom.exceptions import ConfigurationError
+from apifrom.security import Revocation, create_jwt_token, jwt_required
+from apifrom.testing import TestClient
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def test_a_token_is_revoked_by_whoever_holds_it_and_by_its_subject():
+    app = API()
+    revocation = Revocation(token_lifetime=3600)
+    calls = []
+
+    @app.get("/")
+    @jwt_required(SECRET, revocation=revocation)
+    def home(request):
+        calls.append(request.state.jwt_payload["jti"])
+        return "welcome"
+
+    @app.post("/logout")
+    @jwt_required(SECRET, revocation=revocation)
+    def logout(request):
+        revocation.revoke(request.state.jwt_payload)
+        return "bye"
+
+    def bearer(jti):
+        token = create_jwt_token({"sub": "ada"}, SECRET, jti=jti)
+        return {"Authorization": f"Bearer {token}"}
+
+    one, two = bearer("one"), bearer("two")
+    with TestClient(app) as client:
+        assert client.get("/", headers=one).status_code == 200
+        assert client.post("/logout", headers=one).status_code == 200
+        answer = client.get("/", headers=one)
+        assert answer.status_code == 401
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+        assert client.get("/", headers=two).status_code == 200
+        revocation.revoke_subject("ada")
+        assert client.get("/", headers=two).status_code == 401
+    assert calls == ["one", "two"]
+
+
+def test_what_no_token_can_mean_is_an_error():
+    revocation = Revocation(max_entries=1)
+    for wrong in ("", {"sub": "ada"}, {"jti": "x", "exp": -1}):
+        with pytest.raises(ValueError, match=r"expected an id|no jti|0 or more"):
+            revocation.revoke(wrong)
+    with pytest.raises(TypeError):
+        revocation.revoke(7)
+    with pytest.raises(ValueError, match="has passed"):
+        revocation.revoke_before(time.time() * 1000)
+    revocation.revoke_before(time.time())
+    with pytest.raises(RuntimeError, match="max_entries"):
+        revocation.revoke("one")
+    with pytest.raises(ValueError, match="max_entries"):
+        Revocation(max_entries=0)
+    app = API()
+    app.get("/")(jwt_required(SECRET, revocation=object())(lambda: "never"))
+    with pytest.raises(ConfigurationError, match="revocation: expected a Revocation"):
+        app.freeze()
