@@ -4,6 +4,8 @@
 
 use syn::{Attribute, Path};
 
+use crate::protections::Kind;
+
 /// Attributes of the language that change nothing about an endpoint.
 const INERT: &[&str] = &[
     "allow",
@@ -28,7 +30,9 @@ pub(crate) enum Role {
     Inert,
     /// Left where it is, and repeated on what is generated: the lot of the function.
     Condition,
-    /// A second `#[api]`.
+    /// Says who may call: read, and taken off.
+    Protection(Kind),
+    /// `#[api]` itself.
     Api,
     /// Not known.
     Unknown,
@@ -43,6 +47,9 @@ pub(crate) fn role(attribute: &Attribute) -> Role {
     if last.ident == "api" {
         return Role::Api;
     }
+    if let Some(kind) = Kind::of(path) {
+        return Role::Protection(kind);
+    }
     match path.get_ident() {
         Some(name) if name == "cfg" => Role::Condition,
         Some(name) if INERT.iter().any(|inert| name == inert) => Role::Inert,
@@ -53,7 +60,8 @@ pub(crate) fn role(attribute: &Attribute) -> Role {
 
 /// The names that a mistake lists.
 pub(crate) fn allowed() -> String {
-    INERT.join(", ")
+    let ours = Kind::ALL.map(Kind::name);
+    [INERT, &ours].concat().join(", ")
 }
 
 /// True for the attributes of the language that may stand on a parameter.
@@ -86,5 +94,17 @@ mod tests {
             Role::Unknown
         );
         assert_eq!(role(&parse_quote!(#[other::doc])), Role::Unknown);
+    }
+
+    #[test]
+    fn what_says_who_may_call_is_known_by_its_own_paths_alone() {
+        for attribute in [
+            parse_quote!(#[jwt_required(secret = "")]),
+            parse_quote!(#[apifrom::jwt_required(secret = "")]),
+            parse_quote!(#[::apifrom::security::jwt_required(secret = "")]),
+        ] {
+            assert_eq!(role(&attribute), Role::Protection(Kind::Jwt));
+        }
+        assert_eq!(role(&parse_quote!(#[other::jwt_required])), Role::Unknown);
     }
 }

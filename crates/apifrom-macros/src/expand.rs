@@ -16,6 +16,7 @@ use crate::attributes::{Role, role};
 use crate::function::{self, Parameter};
 use crate::mistakes::{FORM, Mistakes};
 use crate::options::Options;
+use crate::protections::Protections;
 use crate::template::Template;
 
 /// What `#[api(options)]` makes of `item`.
@@ -32,19 +33,20 @@ pub(crate) fn api(options: TokenStream, item: &TokenStream) -> TokenStream {
         }
     };
     let parameters = function::read(&mut function, &mut mistakes);
+    let protections = Protections::take(&mut function, &mut mistakes);
     let endpoint = match &options.template {
         Some(template) => {
             check_captures(&parameters, template, &mut mistakes);
             mistakes
                 .is_empty()
-                .then(|| endpoint(&function, &options, template, &parameters))
+                .then(|| endpoint(&function, &options, template, &parameters, &protections))
         }
         None => None,
     };
     // With mistakes the endpoint has a place to be listed at and nothing behind it.
     let endpoint = endpoint.unwrap_or_else(|| quote!(::core::unreachable!()));
     let is_method = matches!(function.sig.inputs.first(), Some(FnArg::Receiver(_)));
-    let marker = (!is_method).then(|| marker(&function, &endpoint));
+    let marker = (!is_method).then(|| marker(&function, &endpoint, &protections));
     let mistakes = mistakes.into_tokens();
     // Handlers take what they are given by value, and wait or not as they like.
     quote! {
@@ -56,7 +58,8 @@ pub(crate) fn api(options: TokenStream, item: &TokenStream) -> TokenStream {
 }
 
 /// The type that stands for the endpoint.
-fn marker(function: &ItemFn, endpoint: &TokenStream) -> TokenStream {
+fn marker(function: &ItemFn, endpoint: &TokenStream, protections: &Protections) -> TokenStream {
+    let imports = protections.imports();
     let visibility = &function.vis;
     let name = &function.sig.ident;
     let conditions: Vec<&Attribute> = function
@@ -75,6 +78,7 @@ fn marker(function: &ItemFn, endpoint: &TokenStream) -> TokenStream {
             deprecated, irrefutable_let_patterns, unused_imports, unused_mut, unused_variables, clippy::all, clippy::pedantic
         )]
         const _: () = {
+            #imports
             use ::apifrom::__private as __api;
             use __api::{
                 ViaBuiltIn as _, ViaCapture as _, ViaModel as _, ViaOwn as _, ViaParameter as _,
@@ -117,6 +121,7 @@ fn endpoint(
     options: &Options,
     template: &Template,
     parameters: &[Parameter],
+    protections: &Protections,
 ) -> TokenStream {
     let arguments: Vec<Argument<'_>> = parameters
         .iter()
@@ -131,6 +136,7 @@ fn endpoint(
     let route = &template.text;
     let methods = &options.methods;
     let max_body_size = options.max_body_size.iter();
+    let protections = protections.calls();
     quote! {
         #checks
         __api::EndpointSpec::new(#name, #route, [#(#methods),*], |__place| {
@@ -144,6 +150,7 @@ fn endpoint(
             )
         })
         #(.max_body_size(#max_body_size))*
+        #protections
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::config::ApiConfig;
-use crate::error::ConfigErrors;
+use crate::error::{ConfigError, ConfigErrors};
 use crate::extract::argument::{Limits, Place};
 use crate::handler::Handler;
 use crate::routing::PathTemplate;
@@ -25,6 +25,8 @@ pub struct EndpointSpec {
     pub(crate) max_body_size: Option<u64>,
     /// What the endpoint itself declares.
     pub(crate) protections: Vec<Protection>,
+    /// What is wrong with a declaration, by the name of it.
+    pub(crate) faults: Vec<(&'static str, ConfigError)>,
     /// What the routers around it declare, the outermost first.
     pub(crate) inherited: Vec<Protection>,
     /// The scopes that those routers require.
@@ -54,6 +56,7 @@ impl EndpointSpec {
             methods: methods.into_iter().map(Into::into).collect(),
             max_body_size: None,
             protections: Vec::new(),
+            faults: Vec::new(),
             inherited: Vec::new(),
             scopes: Vec::new(),
             policies: Vec::new(),
@@ -74,6 +77,22 @@ impl EndpointSpec {
     #[must_use]
     pub fn protect(mut self, protection: impl Into<Protection>) -> Self {
         self.protections.push(protection.into());
+        self
+    }
+
+    /// Protects as an attribute named `name` says, whose values may not be at hand: an API with an
+    /// endpoint of which that is so does not start.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn declare(
+        mut self,
+        name: &'static str,
+        declare: impl FnOnce() -> Result<Protection, ConfigError>,
+    ) -> Self {
+        match declare() {
+            Ok(protection) => self.protections.push(protection),
+            Err(why) => self.faults.push((name, why)),
+        }
         self
     }
 

@@ -50,7 +50,10 @@ pub use self::response::{
 };
 pub use self::routing::{Captures, PathFault, PathTemplate, TemplateError};
 pub use self::secret::{Secret, secret};
-pub use self::security::{Identities, Identity, Protection};
+pub use self::security::{
+    Identities, Identity, Protection, api_key_required, basic_auth_required, jwt_required,
+    multi_auth_required, oauth2_required, protect, public,
+};
 pub use self::service::Answering;
 pub use self::stage::{Decision, Resume, Slot, Stage};
 pub use self::violation::{LocItem, Location, Violation, Violations};
@@ -78,6 +81,9 @@ pub mod __private {
     pub use crate::request::Request;
     pub use crate::response::{
         RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,
+    };
+    pub use crate::security::{
+        ApiKeyRequired, BasicAuthRequired, JwtRequired, OAuth2Required, Protection,
     };
 }
 

@@ -33,6 +33,9 @@ impl Guard<'_> {
         path: &str,
         errors: &mut ConfigErrors,
     ) -> Guarded {
+        for (name, why) in &spec.faults {
+            errors.push(why.clone().within(&format!("{path}.{name}")));
+        }
         if let Some(reason) = &spec.public {
             if reason.trim().is_empty() {
                 errors.note(
@@ -40,7 +43,8 @@ impl Guard<'_> {
                     "expected a reason, found none",
                 );
             }
-            if !spec.protections.is_empty() || !spec.policies.is_empty() {
+            if !spec.protections.is_empty() || !spec.policies.is_empty() || !spec.faults.is_empty()
+            {
                 errors.note(
                     format!("{path}.public"),
                     "contradicts the protection that stands on the same function",
@@ -50,7 +54,7 @@ impl Guard<'_> {
         }
         let own = spec.inherited.iter().chain(&spec.protections);
         let protections: Box<[_]> = self.protections.iter().chain(own).cloned().collect();
-        if protections.is_empty() && self.default == DefaultAccess::Deny {
+        if protections.is_empty() && spec.faults.is_empty() && self.default == DefaultAccess::Deny {
             errors.note(
                 path,
                 "is neither protected nor public, and the API denies by default; protect it, or \

@@ -93,9 +93,10 @@ impl ApiKeyRequired {
     pub fn key(
         mut self,
         key: impl Into<Secret<String>>,
-        scopes: impl IntoIterator<Item = impl Into<String>>,
+        scopes: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Self {
-        let scopes = scopes.into_iter().map(Into::into).collect();
+        let scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned());
+        let scopes = scopes.collect();
         self.api_keys.push((key.into(), scopes));
         self
     }
@@ -105,7 +106,7 @@ impl ApiKeyRequired {
     where
         K: Into<Secret<String>>,
         S: IntoIterator<Item = T>,
-        T: Into<String>,
+        T: AsRef<str>,
     {
         for (key, scopes) in keys {
             self = self.key(key, scopes);

@@ -27,6 +27,11 @@ mod token;
 
 pub mod jose;
 
+pub use apifrom_macros::{
+    api_key_required, basic_auth_required, jwt_required, multi_auth_required, oauth2_required,
+    protect, public,
+};
+
 pub use self::api_key::ApiKeyRequired;
 pub(crate) use self::authentication::Authentication;
 pub use self::authenticator::{Attempt, Authenticator, Failure, FailureKind};

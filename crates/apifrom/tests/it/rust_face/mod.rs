@@ -4,6 +4,7 @@ mod answers;
 mod arguments;
 mod bodies;
 mod merged;
+mod protected;
 mod tower;
 mod vectors;
 
