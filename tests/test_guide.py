@@ -311,3 +311,43 @@ def test_the_oauth2_block_starts_without_a_network_and_lets_nobody_in_unproved()
         refused = client.get("/oauth2-protected", headers={"Authorization": "Bearer anything"})
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "5"
+
+
+PING = """
+
+from apifrom import api
+
+calls = []
+
+@api(route="/ping", methods=["GET", "POST"])
+def ping():
+    calls.append("ping")
+    return {}
+"""
+
+
+def test_the_cors_block_lets_its_origins_read_and_nobody_else():
+    module = load(block("CORS Middleware", "CSRF Middleware") + PING, "guide_07")
+    reader = "access-control-allow-origin"
+    with TestClient(module.app) as client:
+        for origin in ("https://example.com", "https://app.example.com"):
+            answer = client.options(
+                "/ping",
+                headers={
+                    "origin": origin,
+                    "access-control-request-method": "PUT",
+                    "access-control-request-headers": "authorization,content-type,x-custom-header",
+                },
+            )
+            assert answer.headers[reader] == origin
+            assert answer.headers["access-control-allow-credentials"] == "true"
+            assert answer.headers["access-control-max-age"] == "3600"
+            assert "PUT" in answer.headers["access-control-allow-methods"]
+        assert module.calls == []
+        answer = client.get("/ping", headers={"origin": "https://example.com"})
+        assert answer.headers[reader] == "https://example.com"
+        assert answer.headers["access-control-expose-headers"] == (
+            "X-RateLimit-Limit, X-RateLimit-Remaining"
+        )
+        for origin in ("https://evil.example", "https://a.example.com", "null"):
+            assert reader not in client.get("/ping", headers={"origin": origin}).headers

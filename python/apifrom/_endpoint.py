@@ -43,6 +43,7 @@ def describe(
             **_called(declaration, flat),
             "protections": own,
             "public": public,
+            "surround": _registry.surround_of(function),
             "inherited": list(declaration.inherited),
             "scopes": list(declaration.scopes),
             **declaration.options,

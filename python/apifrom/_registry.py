@@ -12,14 +12,23 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apifrom.api import API
     from apifrom.security import Protection
 
-__all__ = ["Declaration", "apis", "claim", "declared", "mark_public", "protect", "unreached"]
+__all__ = [
+    "Declaration",
+    "apis",
+    "claim",
+    "declared",
+    "mark_public",
+    "protect",
+    "surround",
+    "unreached",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class _Said:
     module: dict[str, Any]
     protections: list[Protection]
     public: str | None = None
+    surround: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 declared: list[Declaration] = []
@@ -92,6 +102,28 @@ def mark_public(function: Any, reason: str, module: dict[str, Any]) -> None:
     _of(function, module).public = reason
 
 
+def surround(function: Any, kind: str, options: dict[str, Any], module: dict[str, Any]) -> None:
+    """Keeps that `function` has middleware of this kind in place of the whole API's.
+
+    Raises:
+        TypeError: It has one already.
+    """
+    kept = _of(function, module).surround
+    if kind in kept:
+        raise TypeError(f"@{kind} stands twice on {_name(function, module)}")
+    kept[kind] = options
+
+
+def surround_of(function: Any) -> dict[str, dict[str, Any]]:
+    """What surrounds a function in place of the whole API's; the outermost wins."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in _unwrapped(function):
+        said = _said_of(each)
+        if said is not None:
+            found = {**said.surround, **found}
+    return found
+
+
 def said_of(function: Any) -> tuple[list[Protection], str | None]:
     """The protections of a function and of what it wraps, and why it is public."""
     protections: list[Protection] = []
@@ -118,6 +150,7 @@ def unreached(served: Iterable[Declaration]) -> list[tuple[str, str]]:
         for what in [
             *(protection.declared_as for protection in said.protections),
             *(["public"] if said.public is not None else []),
+            *said.surround,
         ]
     ]
 

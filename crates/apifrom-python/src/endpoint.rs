@@ -16,6 +16,7 @@ use crate::policy::PythonPolicy;
 use crate::reply::ReturnPlan;
 use crate::request::Facts;
 use crate::security::Protections;
+use crate::surround::Surround;
 use crate::validation::Validator;
 
 /// An endpoint as Python described it.
@@ -34,6 +35,7 @@ pub(crate) struct Described {
     body: BodyNeed,
     returns: ReturnPlan,
     guarded: Guarded,
+    surround: Surround,
     gate: Option<Gate>,
 }
 
@@ -113,6 +115,7 @@ impl Described {
         let gate = fields.some("gate");
         let own = fields.take("protections");
         let inherited = fields.take("inherited");
+        let surrounds = fields.some("surround");
         fields.finish(|_| None);
         let path = format!("routes.{name}");
         if let Some(own) = own {
@@ -121,6 +124,7 @@ impl Described {
         if let Some(inherited) = inherited {
             guarded.inherited = protections.read(&inherited, &path, errors)?;
         }
+        let surround = Surround::read_all(surrounds, &path, errors)?;
         let gate = match gate {
             Some(gate) => Gate::read(&gate.cast_into::<PyDict>()?, protections, errors)?,
             None => None,
@@ -151,15 +155,13 @@ impl Described {
             body: BodyNeed::None,
             returns,
             guarded,
+            surround,
             gate,
         };
         if let Some(listed) = listed
             && let Err(error) = described.add_all(&listed)
         {
-            errors.note(
-                format!("routes.{}", described.name),
-                error.value(py).to_string(),
-            );
+            errors.note(path, error.value(py).to_string());
             return Ok(None);
         }
         Ok(Some(described))
@@ -173,6 +175,11 @@ impl Described {
     /// Who may call it.
     pub(crate) fn take_guarded(&mut self) -> Guarded {
         std::mem::take(&mut self.guarded)
+    }
+
+    /// What surrounds its calls.
+    pub(crate) fn take_surround(&mut self) -> Surround {
+        std::mem::take(&mut self.surround)
     }
 
     /// Its policies, if it has any.

@@ -19,6 +19,7 @@ use crate::logging::PythonSink;
 use crate::middleware::{FactsByTemplate, PythonMiddleware};
 use crate::request::Facts;
 use crate::security::Protections;
+use crate::surround::Surround;
 
 /// A frozen API and what it is served with.
 #[pyclass(frozen, name = "Engine")]
@@ -99,7 +100,7 @@ pub(crate) fn freeze(
         facts: Arc::new(facts),
         unrouted: Facts::new(py, [], &root_path, depth),
     };
-    let own = read_middleware(middleware, &places, &mut settings, &mut errors)?;
+    let (own, surround) = read_middleware(middleware, &places, &mut settings, &mut errors)?;
     let mut api = Api::with_config(settings)
         .log_to(Arc::new(PythonSink::new(py)?))
         .scopes(guard.scopes);
@@ -109,6 +110,7 @@ pub(crate) fn freeze(
     for router in routers {
         api = api.router(router);
     }
+    api = surround.on_api(api);
     for middleware in own {
         api = api.add_middleware(middleware);
     }
@@ -311,9 +313,10 @@ fn read_middleware(
     places: &Places,
     settings: &mut ApiConfig,
     errors: &mut ConfigErrors,
-) -> PyResult<Vec<PythonMiddleware>> {
+) -> PyResult<(Vec<PythonMiddleware>, Surround)> {
     let py = declared.py();
     let mut own = Vec::new();
+    let mut surround = Surround::default();
     let mut handled_errors = false;
     for (index, middleware) in declared.iter().enumerate() {
         let path = format!("middleware[{index}]");
@@ -321,6 +324,15 @@ fn read_middleware(
             Some(kind) => kind.extract().ok(),
             None => None,
         };
+        if let Some(kind) = &kind {
+            let options = middleware.getattr_opt("options")?;
+            let options = options.and_then(|options| options.cast_into::<PyDict>().ok());
+            if let Some(options) = options
+                && surround.read(kind, &options, kind, errors)?
+            {
+                continue;
+            }
+        }
         match kind.as_deref() {
             Some("error_handling") => {
                 if std::mem::replace(&mut handled_errors, true) {
@@ -343,7 +355,7 @@ fn read_middleware(
             },
         }
     }
-    Ok(own)
+    Ok((own, surround))
 }
 
 fn read_error_handling(
@@ -369,6 +381,7 @@ fn spec(
     let max_body_size = described.max_body_size;
     let guarded = described.take_guarded();
     let policy = described.take_policy(py, depth, &facts);
+    let surround = described.take_surround();
     let (name, route, methods) = described.place();
     let handler: Arc<dyn Handler> = Arc::new(described.handler(py, depth, facts));
     let mut spec = EndpointSpec::new(name, route, methods, move |_binding| Some(handler));
@@ -384,6 +397,7 @@ fn spec(
     if let Some(policy) = policy {
         spec = spec.policy(policy, false);
     }
+    spec = surround.on_endpoint(spec);
     let mut router = Router::new("").scopes(guarded.scopes);
     for protection in guarded.inherited {
         router = router.auth(protection);

@@ -31,6 +31,7 @@ mod responses;
 mod security;
 mod serve;
 mod stream;
+mod surround;
 mod testing;
 mod validation;
 

@@ -3,6 +3,7 @@
 
 mod building;
 mod guard;
+mod surround;
 
 use std::sync::Arc;
 
@@ -11,19 +12,21 @@ use tower_service::Service;
 
 use self::building::Building;
 use self::guard::Guard;
+use self::surround::Declared;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ApiConfig, ServerConfig};
-use crate::endpoint::{EndpointSpec, Router, States};
+use crate::endpoint::{Endpoint, EndpointSpec, Router, States};
 use crate::engine::{Engine, Frozen};
 use crate::error::{ConfigErrors, ServeError};
 use crate::handler::{Failures, Foreign, Handler, Middleware, Refusing, ServesOptions};
 use crate::logging::{Sink, TracingSink, configuration_weak};
-use crate::middleware::{ErrorHandling, TrustedHosts};
+use crate::middleware::{Cors, ErrorHandling, TrustedHosts};
 use crate::request::Body;
 use crate::response::{Disclosure, StreamError};
 use crate::routing::RouterBuilder;
 use crate::security::{Compiler, Protection};
 use crate::server::TrustedProxies;
+use crate::stage::Slot;
 
 /// An API under construction.
 ///
@@ -36,6 +39,7 @@ pub struct Api {
     scopes: Vec<String>,
     states: States,
     own: Vec<Arc<dyn Middleware>>,
+    surround: Declared,
     fallback: Option<Arc<dyn Handler>>,
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
@@ -63,6 +67,7 @@ impl Api {
             scopes: Vec::new(),
             states: States::default(),
             own: Vec::new(),
+            surround: Declared::default(),
             fallback: None,
             sink: Arc::new(TracingSink),
             clock: Arc::new(SystemClock),
@@ -180,6 +185,7 @@ impl Api {
             failures: &failures,
             states: &self.states,
             own: &self.own,
+            surround: self.surround.compile(&mut errors),
             guard: Guard {
                 compiler: Compiler::new(
                     self.config.is_strict(),
@@ -239,6 +245,7 @@ impl Api {
                     hosts,
                     proxies,
                     router,
+                    reads_origins: reads_origins(&endpoints),
                     endpoints,
                     unrouted,
                     // On the way out, the innermost sees an answer first.
@@ -302,6 +309,12 @@ impl Install for ErrorHandling {
     }
 }
 
+impl Install for Cors {
+    fn install(self, api: &mut Api) {
+        api.surround.cors.push(self);
+    }
+}
+
 fn check_bounds(config: &ApiConfig, errors: &mut ConfigErrors) {
     if config.max_json_depth == 0 {
         errors.note("max_json_depth", "expected 1 or more, found 0");
@@ -316,6 +329,16 @@ fn check_bounds(config: &ApiConfig, errors: &mut ConfigErrors) {
             format!("expected a path like '/v1', without a trailing slash; found {root:?}"),
         );
     }
+}
+
+/// True where the first slot of some endpoint is taken.
+fn reads_origins(endpoints: &[Endpoint]) -> bool {
+    endpoints.iter().any(|endpoint| {
+        endpoint
+            .stages
+            .first()
+            .is_some_and(|stage| stage.slot() == Slot::Cors)
+    })
 }
 
 fn or_note<T>(result: Result<T, Vec<crate::ConfigError>>, errors: &mut ConfigErrors) -> Option<T> {

@@ -11,6 +11,7 @@ use crate::config::ApiConfig;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::extract::argument::{Limits, Place};
 use crate::handler::Handler;
+use crate::middleware::Cors;
 use crate::routing::PathTemplate;
 use crate::security::{DeclaredPolicy, Policy, Protection};
 use crate::stage::Stage;
@@ -33,7 +34,14 @@ pub struct EndpointSpec {
     pub(crate) scopes: Vec<String>,
     pub(crate) policies: Vec<DeclaredPolicy>,
     pub(crate) public: Option<String>,
+    pub(crate) surround: Overrides,
     pub(crate) bind: Box<Bind>,
+}
+
+/// What an endpoint has in place of what the whole API has.
+#[derive(Default)]
+pub(crate) struct Overrides {
+    pub(crate) cors: Option<Cors>,
 }
 
 /// Makes the handler once the place of its endpoint is known.
@@ -61,6 +69,7 @@ impl EndpointSpec {
             scopes: Vec::new(),
             policies: Vec::new(),
             public: None,
+            surround: Overrides::default(),
             bind: Box::new(bind),
         }
     }
@@ -102,6 +111,13 @@ impl EndpointSpec {
     pub fn policy(mut self, policy: impl Policy, hide: bool) -> Self {
         let policy = Arc::new(policy);
         self.policies.push(DeclaredPolicy { policy, hide });
+        self
+    }
+
+    /// Lets pages of other origins read the answers as `cors` says, whatever the API says.
+    #[must_use]
+    pub fn cors(mut self, cors: Cors) -> Self {
+        self.surround.cors = Some(cors);
         self
     }
 

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Instant;
 
-use http::header::{CONTENT_LENGTH, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Method, StatusCode};
 use http_body::Body as _;
 
@@ -22,14 +24,14 @@ use crate::config::ApiConfig;
 use crate::endpoint::Endpoint;
 use crate::handler::{After, Failures, Middleware, Outcome, Reply, guarded};
 use crate::logging::{FieldValue, Level, Logger, Record, Sink, escaped};
-use crate::middleware::{TrustedHosts, request_id};
+use crate::middleware::{TrustedHosts, is_preflight, request_id};
 use crate::rejection::Rejection;
 use crate::request::{Body, Client, Context, Head, Notes, Original, Peer, Request, RequestId};
 use crate::response::{Disclosure, Response, ResponseBody, shape};
-use crate::routing::{Captures, Found, Router};
+use crate::routing::{Captures, Found, PathFault, Router};
 use crate::security::Identities;
 use crate::server::TrustedProxies;
-use crate::stage::{Decision, Resume};
+use crate::stage::{Decision, Resume, Slot};
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
@@ -48,6 +50,8 @@ pub(crate) struct Frozen {
     pub(crate) endpoints: Vec<Endpoint>,
     /// What answers where no template matches.
     pub(crate) unrouted: usize,
+    /// True where some endpoint has a policy about origins.
+    pub(crate) reads_origins: bool,
     /// Own middleware that sees every answer, in the order in which it does.
     pub(crate) watchers: Vec<Arc<dyn Middleware>>,
     pub(crate) failures: Arc<Failures>,
@@ -184,8 +188,10 @@ impl Call {
             None => frozen.locate(&head),
         };
         let original = frozen.original(endpoint, &head, client, &captures);
+        let origin = frozen.origin(&head);
         let notes = || Notes {
             original: original.clone(),
+            origin: origin.clone(),
             ..Notes::new(request_id, scheme)
         };
         let context = Context {
@@ -411,10 +417,42 @@ impl Frozen {
                 "the request target is too long",
             ));
         }
-        match self.router.find(&head.method, target) {
+        match self.find(head, target) {
             Ok(Found::Endpoint(endpoint, captures)) => (endpoint, captures, None),
             Ok(Found::Nothing) => (self.unrouted, Captures::default(), None),
             Err(fault) => refused(Rejection::bad_request("bad_path", fault.to_string())),
+        }
+    }
+
+    /// A preflight is judged by the policy of the endpoint that it asks about, where that has one.
+    fn find(&self, head: &Head, target: &str) -> Result<Found, PathFault> {
+        if self.reads_origins && is_preflight(head) {
+            let asked = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
+            if let Some(Ok(method)) = asked.map(|name| Method::from_bytes(name.as_bytes()))
+                && let Found::Endpoint(endpoint, captures) = self.router.find(&method, target)?
+                && self.has_cors(endpoint)
+            {
+                return Ok(Found::Endpoint(endpoint, captures));
+            }
+        }
+        self.router.find(&head.method, target)
+    }
+
+    fn has_cors(&self, endpoint: usize) -> bool {
+        // It is the first slot.
+        self.stage(endpoint, 0)
+            .is_some_and(|stage| stage.slot() == Slot::Cors)
+    }
+
+    /// The only origin that a request names.
+    fn origin(&self, head: &Head) -> Option<HeaderValue> {
+        if !self.reads_origins {
+            return None;
+        }
+        let mut lines = head.headers.get_all(ORIGIN).iter();
+        match (lines.next(), lines.next()) {
+            (Some(origin), None) => Some(origin.clone()),
+            _ => None,
         }
     }
 

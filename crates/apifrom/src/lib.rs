@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod handler;
 mod logging;
+mod origin;
 mod rejection;
 mod request;
 mod response;

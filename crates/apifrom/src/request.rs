@@ -170,6 +170,8 @@ pub struct Notes {
     pub request_id: RequestId,
     /// How the client reached the service.
     pub scheme: Scheme,
+    /// The only `Origin` that the request names; none where it names several.
+    pub origin: Option<http::HeaderValue>,
     /// What stages left for their own way back.
     pub stages: http::Extensions,
 }
@@ -180,6 +182,7 @@ impl Notes {
             original: None,
             request_id,
             scheme,
+            origin: None,
             stages: http::Extensions::new(),
         }
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::rejection::Rejection;
 use crate::request::{Context, Head, Notes};
@@ -15,7 +16,7 @@ use crate::response::Response;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Slot {
-    /// Answers preflights, and refuses origins.
+    /// Answers preflights, and says on every answer who may read it.
     Cors,
     /// Limits that are keyed by the client's address.
     ClientRateLimit,
@@ -69,4 +70,19 @@ pub trait Stage: Send + Sync + 'static {
 
     /// Adds to the answer, whatever the answer is and however far the request came.
     fn finish(&self, _notes: &Notes, _response: &mut Response) {}
+}
+
+/// One stage that several endpoints share.
+impl<S: Stage> Stage for Arc<S> {
+    fn slot(&self) -> Slot {
+        (**self).slot()
+    }
+
+    fn decide(&self, head: &Head, context: &mut Context) -> Decision {
+        (**self).decide(head, context)
+    }
+
+    fn finish(&self, notes: &Notes, response: &mut Response) {
+        (**self).finish(notes, response);
+    }
 }

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use http::Method;
 
 use super::guard::Guard;
+use super::surround::Surround;
 use crate::config::ApiConfig;
 use crate::endpoint::{Binding, Endpoint, EndpointSpec, States};
 use crate::error::ConfigErrors;
 use crate::handler::{Around, Behind, Failures, Handler, Middleware};
 use crate::routing::{PathTemplate, RouterBuilder};
+use crate::stage::Stage;
 
 pub(super) struct Building<'a> {
     pub(super) config: &'a ApiConfig,
     pub(super) states: &'a States,
     pub(super) failures: &'a Arc<Failures>,
     pub(super) own: &'a [Arc<dyn Middleware>],
+    pub(super) surround: Surround,
     pub(super) guard: Guard<'a>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) routes: RouterBuilder,
@@ -30,6 +33,7 @@ impl Building<'_> {
         };
         let methods = parse_methods(&spec.methods, &path, errors);
         let guarded = self.guard.endpoint(&spec, &path, errors);
+        let surround = self.surround.stages(&spec.surround, &path, errors);
         let mut binding = Binding {
             template: &template,
             states: self.states,
@@ -53,7 +57,7 @@ impl Building<'_> {
             template: Some(template),
             route: Some(route),
             methods,
-            stages: guarded.stages,
+            stages: in_order(surround, guarded.stages),
             max_body_size: spec.max_body_size.unwrap_or(self.config.max_body_size),
             protections: guarded.protections,
             public: spec.public.map(Into::into),
@@ -76,7 +80,7 @@ impl Building<'_> {
             template: None,
             route: None,
             methods: Vec::new(),
-            stages: Box::default(),
+            stages: self.surround.shared().into(),
             handler,
             // It reads no body, so none is too large for it.
             max_body_size: u64::MAX,
@@ -91,7 +95,8 @@ impl Building<'_> {
         let guarded = self.guard.merged(errors);
         let index = self.fixed("(merged service)", service);
         if let Some(endpoint) = self.endpoints.get_mut(index) {
-            endpoint.stages = guarded.stages;
+            let surround = std::mem::take(&mut endpoint.stages).into_vec();
+            endpoint.stages = in_order(surround, guarded.stages);
             endpoint.protections = guarded.protections;
             endpoint.max_body_size = self.config.max_body_size;
         }
@@ -119,6 +124,16 @@ impl Building<'_> {
             })
         })
     }
+}
+
+/// The order is the engine's, whatever they were declared in.
+fn in_order(
+    mut stages: Vec<Box<dyn Stage>>,
+    guarding: Box<[Box<dyn Stage>]>,
+) -> Box<[Box<dyn Stage>]> {
+    stages.extend(guarding);
+    stages.sort_by_key(|stage| stage.slot());
+    stages.into()
 }
 
 fn parse_methods(given: &[String], path: &str, errors: &mut ConfigErrors) -> Vec<Method> {

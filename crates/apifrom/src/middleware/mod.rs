@@ -1,8 +1,11 @@
 //! What surrounds every call. Each is declared once and placed by the engine.
 
+mod cors;
 mod error_handling;
 pub(crate) mod request_id;
 mod trusted_host;
 
+pub use self::cors::Cors;
+pub(crate) use self::cors::{CorsStage, is_preflight};
 pub use self::error_handling::ErrorHandling;
 pub use self::trusted_host::TrustedHosts;

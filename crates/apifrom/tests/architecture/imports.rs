@@ -27,6 +27,7 @@ const GROUND_FLOOR: &[&str] = &[
     "urlencoded",
     "secret",
     "response",
+    "origin",
 ];
 
 /// What several stages share: state that outlives a request, the way out to other hosts, and where

@@ -1,0 +1,77 @@
+//! Reads what surrounds every call, for the whole API and for single endpoints.
+
+use apifrom::middleware::Cors;
+use apifrom::{Api, ConfigErrors, EndpointSpec};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::fields::Fields;
+
+/// What an API or an endpoint declares, each kind at most once for an endpoint.
+#[derive(Default)]
+pub(crate) struct Surround {
+    cors: Vec<Cors>,
+}
+
+impl Surround {
+    /// Reads all that one endpoint has of its own, by kind.
+    ///
+    /// # Errors
+    /// Python's own; what is wrong with an option is noted.
+    pub(crate) fn read_all(
+        given: Option<Bound<'_, PyAny>>,
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> PyResult<Self> {
+        let mut surround = Self::default();
+        let Some(given) = given else {
+            return Ok(surround);
+        };
+        for (kind, options) in given.cast_into::<PyDict>()? {
+            let (kind, options) = (kind.extract::<String>()?, options.cast_into::<PyDict>()?);
+            surround.read(&kind, &options, &format!("{path}.{kind}"), errors)?;
+        }
+        Ok(surround)
+    }
+
+    /// Reads what `options` say about `kind`; false where there is no such kind.
+    ///
+    /// # Errors
+    /// Python's own, when the options cannot be copied.
+    pub(crate) fn read(
+        &mut self,
+        kind: &str,
+        options: &Bound<'_, PyDict>,
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> PyResult<bool> {
+        match kind {
+            "cors" => self.cors.push(read_cors(options, path, errors)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Declares all of it on `api`.
+    pub(crate) fn on_api(self, api: Api) -> Api {
+        self.cors.into_iter().fold(api, Api::add_middleware)
+    }
+
+    /// Declares all of it on an endpoint.
+    pub(crate) fn on_endpoint(self, spec: EndpointSpec) -> EndpointSpec {
+        self.cors.into_iter().fold(spec, EndpointSpec::cors)
+    }
+}
+
+fn read_cors(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors) -> PyResult<Cors> {
+    let mut cors = Cors::new();
+    let mut fields = Fields::new(options, path, errors)?;
+    fields.texts("allow_origins", &mut cors.allow_origins);
+    fields.texts("allow_methods", &mut cors.allow_methods);
+    fields.texts("allow_headers", &mut cors.allow_headers);
+    fields.flag("allow_credentials", &mut cors.allow_credentials);
+    fields.texts("expose_headers", &mut cors.expose_headers);
+    fields.number("max_age", &mut cors.max_age);
+    fields.finish(|_| None);
+    Ok(cors)
+}

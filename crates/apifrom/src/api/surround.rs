@@ -1,0 +1,80 @@
+//! What surrounds every call: declared for the whole API, replaced on single endpoints.
+
+use std::sync::Arc;
+
+use crate::endpoint::Overrides;
+use crate::error::{ConfigError, ConfigErrors};
+use crate::middleware::{Cors, CorsStage};
+use crate::stage::Stage;
+
+/// What `add_middleware` was given, however often.
+#[derive(Default)]
+pub(super) struct Declared {
+    pub(super) cors: Vec<Cors>,
+}
+
+/// What every endpoint has that declares nothing else.
+#[derive(Default)]
+pub(super) struct Surround {
+    cors: Option<Arc<CorsStage>>,
+}
+
+impl Declared {
+    pub(super) fn compile(&self, errors: &mut ConfigErrors) -> Surround {
+        Surround {
+            cors: only(&self.cors, "cors", errors)
+                .and_then(|cors| kept(cors.compile(), None, errors)),
+        }
+    }
+}
+
+impl Surround {
+    /// The stages of an endpoint; `path` is what errors call it.
+    pub(super) fn stages(
+        &self,
+        own: &Overrides,
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> Vec<Box<dyn Stage>> {
+        let cors = match &own.cors {
+            Some(cors) => kept(cors.compile(), Some(path), errors),
+            None => self.cors.clone(),
+        };
+        let mut stages: Vec<Box<dyn Stage>> = Vec::new();
+        stages.extend(cors.map(|cors| Box::new(cors) as Box<dyn Stage>));
+        stages
+    }
+
+    /// The stages of an endpoint of the engine's own.
+    pub(super) fn shared(&self) -> Vec<Box<dyn Stage>> {
+        let mut none = ConfigErrors::new();
+        self.stages(&Overrides::default(), "", &mut none)
+    }
+}
+
+/// The one declaration there may be.
+fn only<'a, T>(declared: &'a [T], path: &str, errors: &mut ConfigErrors) -> Option<&'a T> {
+    if declared.len() > 1 {
+        errors.note(path, "stands twice; say all of it once");
+    }
+    declared.first()
+}
+
+fn kept<T>(
+    compiled: Result<T, Vec<ConfigError>>,
+    path: Option<&str>,
+    errors: &mut ConfigErrors,
+) -> Option<Arc<T>> {
+    match compiled {
+        Ok(stage) => Some(Arc::new(stage)),
+        Err(found) => {
+            for error in found {
+                errors.push(match path {
+                    Some(path) => error.within(path),
+                    None => error,
+                });
+            }
+            None
+        }
+    }
+}
