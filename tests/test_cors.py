@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
 
@@ -236,3 +237,52 @@ def test_policies_hold_over_a_socket():
         assert refused.value.code == 401
         assert refused.value.headers[READER] == PAGE
         refused.value.close()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://page.example.",
+        "https://PAGE.example",
+        "https://page.example:443",
+        "https://page.example:8443",
+        "https://user@page.example",
+        "http://page.example",
+        "https://page.example https://evil.test",
+        "https://.sub.example",
+        "https://a..sub.example",
+        "https://sub.example",
+        "https://evil.test/.sub.example",
+        "https://evil.test?.sub.example",
+        "https://evil.test\\.sub.example",
+        "https://evil.test:1.sub.example",
+        "null",
+        "",
+    ],
+)
+def test_an_origin_that_resembles_a_listed_one_reads_nothing(origin):
+    app = example([], allow_origins=[PAGE, "https://*.sub.example"], allow_credentials=True)
+    with TestClient(app) as client:
+        for answer in (
+            client.get("/nowhere", headers={"origin": origin}),
+            asked(client, "/notes", origin=origin),
+        ):
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
+            assert answer.headers["vary"].startswith("Origin")
+
+
+def test_a_request_of_two_origins_is_of_none():
+    program = "from tests.test_cors import example\nexample([]).run(port=0)\n"
+    with serving(program) as port:
+        for method, path in (("GET", "/nowhere"), ("OPTIONS", "/notes")):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.putrequest(method, path)
+            connection.putheader("Origin", PAGE)
+            connection.putheader("Origin", "https://evil.test")
+            connection.putheader("Access-Control-Request-Method", "POST")
+            connection.endheaders()
+            with connection.getresponse() as answer:
+                names = [name.lower() for name in answer.headers]
+            assert "vary" in names
+            assert not [name for name in names if name.startswith("access-control-")]
+            connection.close()

@@ -10,6 +10,7 @@ import pytest
 from apifrom import API
 from apifrom.exceptions import ConfigurationError
 from apifrom.security import (
+    Revocation,
     Secret,
     api_key_required,
     jwt_required,
@@ -103,6 +104,24 @@ def test_a_revoked_token_is_refused_once_it_is_no_longer_known(server):
         assert second.get("/", headers=bearer(token)).status_code == 200
         time.sleep(1.1)
         assert second.get("/", headers=bearer(token)).status_code == 401
+
+
+@pytest.mark.parametrize("kind", ["jwt", "opaque"])
+def test_a_token_that_is_revoked_here_is_refused_although_the_server_knows_it(server, kind):
+    revocation = Revocation()
+    app = example(server, revocation=revocation)
+    token, other = server.token(kind), server.token(kind)
+    with TestClient(app) as client:
+        assert client.get("/", headers=bearer(token)).status_code == 200
+        # The `iat` of a token is a whole second.
+        revocation.revoke_before(time.time() + 1)
+        for known in (token, other):
+            refused = client.get("/", headers=bearer(known))
+            assert refused.status_code == 401
+            assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+        assert len(app.calls) == 1
+        time.sleep(2)
+        assert client.get("/", headers=bearer(server.token(kind))).status_code == 200
 
 
 def test_a_key_that_the_server_rotated_in_is_known_to_whoever_fetches_anew(server):

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use apifrom::jwt_required as renamed;
 use apifrom::security::{ApiKeyRequired, CreateToken, JwtRequired, OAuth2Required, Ruling};
 use apifrom::testing::{TestAnswer, TestClient};
 use apifrom::{
@@ -88,11 +89,41 @@ async fn between() -> &'static str {
     called()
 }
 
+#[api(route = "/conditional-below", method = "GET")]
+#[cfg_attr(all(), jwt_required(secret = SECRET))]
+fn conditional_below() -> &'static str {
+    called()
+}
+
+#[cfg_attr(all(), jwt_required(secret = SECRET))]
+#[api(route = "/conditional-above", method = "GET")]
+fn conditional_above() -> &'static str {
+    called()
+}
+
+#[renamed(secret = SECRET)]
+#[api(route = "/renamed", method = "GET")]
+fn by_another_name() -> &'static str {
+    called()
+}
+
 #[test]
 fn an_attribute_protects_wherever_it_stands() {
-    let client = client(Api::new().endpoints(endpoints![above, below, between]));
+    let api = Api::new().endpoints(endpoints![above, below, between]);
+    let client = client(api.endpoints(endpoints![
+        conditional_below,
+        conditional_above,
+        by_another_name
+    ]));
     let token = token(r#"{"sub": "ada"}"#);
-    for path in ["/above", "/below", "/between"] {
+    for path in [
+        "/above",
+        "/below",
+        "/between",
+        "/conditional-below",
+        "/conditional-above",
+        "/renamed",
+    ] {
         accepted(&client, path, &[("authorization", &token)]);
         let answer = refused(&client, path, &[], 401);
         let challenge = answer.header("www-authenticate");
