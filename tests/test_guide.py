@@ -351,3 +351,18 @@ def test_the_cors_block_lets_its_origins_read_and_nobody_else():
         )
         for origin in ("https://evil.example", "https://a.example.com", "null"):
             assert reader not in client.get("/ping", headers={"origin": origin}).headers
+
+
+def test_the_rate_limit_block_lets_a_hundred_pass_and_not_one_more():
+    module = load(block("Rate Limiting Middleware", "Input Validation") + PING, "guide_10")
+    with TestClient(module.app) as client:
+        for left in range(99, -1, -1):
+            answer = client.get("/ping")
+            assert answer.status_code == 200
+            assert answer.headers["x-ratelimit-limit"] == "100"
+            assert answer.headers["x-ratelimit-remaining"] == str(left)
+        for path in ("/ping", "/nowhere"):
+            refused = client.get(path)
+            assert refused.status_code == 429
+            assert 1 <= int(refused.headers["retry-after"]) <= 62
+        assert len(module.calls) == 100

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, ClassVar, TypeVar
 
 from apifrom import _registry
 
-__all__ = ["CORSMiddleware", "ErrorHandlingMiddleware", "Middleware", "cors"]
+__all__ = [
+    "CORSMiddleware",
+    "ErrorHandlingMiddleware",
+    "Middleware",
+    "RateLimitMiddleware",
+    "cors",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -106,6 +114,74 @@ class ErrorHandlingMiddleware(_Declared):
         super().__init__(
             debug=debug, include_traceback=include_traceback, log_exceptions=log_exceptions
         )
+
+
+class RateLimitMiddleware(_Declared):
+    """How many requests of one client pass in a span of time.
+
+    Clients are counted by address, an IPv6 client by its /64, before anybody is asked who they
+    are: refused log-ins and unknown paths count as well, preflights do not. Never more than `limit`
+    are accepted in any span of `window`; a request beyond it is answered 429 with `Retry-After`
+    and costs nothing. Added several times, each limit holds.
+    """
+
+    kind = "rate_limit"
+
+    def __init__(
+        self,
+        *,
+        limit: int,
+        window: float,
+        key_func: Callable[[Any], Any] | None = None,
+        storage: str = "memory",
+        redis_url: str | None = None,
+        headers: bool = True,
+        max_keys: int = 1_000_000,
+    ) -> None:
+        """Describes a limit; whatever is wrong with it stops the start.
+
+        Args:
+            limit: How many requests pass in any span of the window: 1 to 1,000,000,000.
+            window: The span in seconds: a thousandth to a year.
+            key_func: Whose requests count together. `None` and `lambda request:
+                request.client.host` are the client's address, found without calling Python. Any
+                other function is a start-up error: it is not supported yet.
+            storage: Where counts are kept: `"memory"`, that is in this process. `"redis"` is a
+                start-up error: it is not supported yet.
+            redis_url: For `storage="redis"` alone.
+            headers: Says on every answer how much is left: `X-RateLimit-Limit`, `-Remaining` and
+                `-Reset` (seconds until all is back), `RateLimit` and `RateLimit-Policy`.
+            max_keys: How many clients are counted apart. Beyond it new clients share counters,
+                which may refuse early and never forget.
+        """
+        super().__init__(
+            limit=limit,
+            window=window,
+            key_func=None if _is_client_host(key_func) else key_func,
+            storage=storage,
+            redis_url=redis_url,
+            headers=headers,
+            max_keys=max_keys,
+        )
+
+
+def _is_client_host(function: object) -> bool:
+    """Whether a function is `lambda request: request.client.host` under any name."""
+    if not isinstance(function, FunctionType):
+        return False
+    code = function.__code__
+    arguments = (code.co_argcount, code.co_kwonlyargcount)
+    # 0x0C: neither *args nor **kwargs. 0x2A0: no generator and no coroutine.
+    if arguments != (1, 0) or code.co_flags & (0x0C | 0x2A0):
+        return False
+    quiet = {"RESUME", "CACHE", "NOP", "COPY_FREE_VARS"}
+    steps = [(step.opname, step.argval) for step in dis.get_instructions(code)]
+    wanted = [("LOAD_ATTR", "client"), ("LOAD_ATTR", "host"), ("RETURN_VALUE", None)]
+    match [step for step in steps if step[0] not in quiet]:
+        case [(load, name), *rest]:
+            return load.startswith("LOAD_FAST") and name == code.co_varnames[0] and rest == wanted
+        case _:
+            return False
 
 
 class Middleware:

@@ -1,6 +1,8 @@
 //! Reads what surrounds every call, for the whole API and for single endpoints.
 
-use apifrom::middleware::Cors;
+use std::time::Duration;
+
+use apifrom::middleware::{Cors, RateLimit};
 use apifrom::{Api, ConfigErrors, EndpointSpec};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -11,6 +13,7 @@ use crate::fields::Fields;
 #[derive(Default)]
 pub(crate) struct Surround {
     cors: Vec<Cors>,
+    rate_limits: Vec<RateLimit>,
 }
 
 impl Surround {
@@ -47,6 +50,9 @@ impl Surround {
     ) -> PyResult<bool> {
         match kind {
             "cors" => self.cors.push(read_cors(options, path, errors)?),
+            "rate_limit" => self
+                .rate_limits
+                .push(read_rate_limit(options, path, errors)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -54,7 +60,8 @@ impl Surround {
 
     /// Declares all of it on `api`.
     pub(crate) fn on_api(self, api: Api) -> Api {
-        self.cors.into_iter().fold(api, Api::add_middleware)
+        let api = self.cors.into_iter().fold(api, Api::add_middleware);
+        self.rate_limits.into_iter().fold(api, Api::add_middleware)
     }
 
     /// Declares all of it on an endpoint.
@@ -74,4 +81,38 @@ fn read_cors(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors)
     fields.number("max_age", &mut cors.max_age);
     fields.finish(|_| None);
     Ok(cors)
+}
+
+fn read_rate_limit(
+    options: &Bound<'_, PyDict>,
+    path: &str,
+    errors: &mut ConfigErrors,
+) -> PyResult<RateLimit> {
+    let mut limit = RateLimit::new(1, Duration::from_secs(1));
+    let mut storage = String::from("memory");
+    let mut fields = Fields::new(options, path, errors)?;
+    fields.number("limit", &mut limit.limit);
+    fields.seconds("window", &mut limit.window);
+    fields.flag("headers", &mut limit.headers);
+    fields.number("max_keys", &mut limit.max_keys);
+    fields.text("storage", &mut storage);
+    if storage != "memory" {
+        fields.note(
+            "storage",
+            "expected \"memory\": counts that processes share are not supported yet",
+        );
+    }
+    if fields.some("redis_url").is_some() && storage == "memory" {
+        fields.note("redis_url", "is given, and storage is \"memory\"");
+    }
+    // What names the client's address alone was taken out.
+    if fields.some("key_func").is_some() {
+        fields.note(
+            "key_func",
+            "expected None or `lambda request: request.client.host`: other keys are not supported \
+             yet",
+        );
+    }
+    fields.finish(|_| None);
+    Ok(limit)
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, ready};
@@ -68,6 +68,20 @@ pub struct Client {
     pub ip: Option<IpAddr>,
     /// The port; 0 where it is not known.
     pub port: u16,
+}
+
+impl Client {
+    /// What counts as one client: an address, of IPv6 the /64 that one subscriber has. Whoever is
+    /// behind a Unix domain socket that names nobody is one client as well.
+    pub(crate) fn network(&self) -> IpAddr {
+        match self.ip {
+            Some(IpAddr::V6(ip)) => {
+                IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)))
+            }
+            Some(ip) => ip,
+            None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        }
+    }
 }
 
 impl fmt::Display for Client {

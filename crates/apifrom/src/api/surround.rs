@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use crate::endpoint::Overrides;
 use crate::error::{ConfigError, ConfigErrors};
-use crate::middleware::{Cors, CorsStage};
+use crate::middleware::{Cors, CorsStage, RateLimit, RateLimitStage};
 use crate::stage::Stage;
 
 /// What `add_middleware` was given, however often.
 #[derive(Default)]
 pub(super) struct Declared {
     pub(super) cors: Vec<Cors>,
+    /// Each of them holds.
+    pub(super) rate_limits: Vec<RateLimit>,
 }
 
 /// What every endpoint has that declares nothing else.
 #[derive(Default)]
 pub(super) struct Surround {
     cors: Option<Arc<CorsStage>>,
+    /// Shared by all endpoints, so that a client's requests count together.
+    rate_limits: Vec<Arc<RateLimitStage>>,
 }
 
 impl Declared {
@@ -24,6 +28,11 @@ impl Declared {
         Surround {
             cors: only(&self.cors, "cors", errors)
                 .and_then(|cors| kept(cors.compile(), None, errors)),
+            rate_limits: self
+                .rate_limits
+                .iter()
+                .filter_map(|limit| kept(limit.compile(), None, errors))
+                .collect(),
         }
     }
 }
@@ -42,6 +51,8 @@ impl Surround {
         };
         let mut stages: Vec<Box<dyn Stage>> = Vec::new();
         stages.extend(cors.map(|cors| Box::new(cors) as Box<dyn Stage>));
+        let limits = self.rate_limits.iter().cloned();
+        stages.extend(limits.map(|limit| Box::new(limit) as Box<dyn Stage>));
         stages
     }
 

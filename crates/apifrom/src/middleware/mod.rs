@@ -2,10 +2,13 @@
 
 mod cors;
 mod error_handling;
+mod rate_limit;
 pub(crate) mod request_id;
 mod trusted_host;
 
 pub use self::cors::Cors;
 pub(crate) use self::cors::{CorsStage, is_preflight};
 pub use self::error_handling::ErrorHandling;
+pub use self::rate_limit::RateLimit;
+pub(crate) use self::rate_limit::RateLimitStage;
 pub use self::trusted_host::TrustedHosts;

@@ -13,7 +13,7 @@
 //! login) is never held back, so that nobody is locked out by a neighbour who guesses.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,15 +69,8 @@ struct Counter {
 impl Who {
     /// A client, whatever its user.
     fn address(client: &Client) -> Self {
-        let address = match client.ip {
-            Some(IpAddr::V6(ip)) => {
-                IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)))
-            }
-            Some(ip) => ip,
-            None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
         Self {
-            address,
+            address: client.network(),
             of: Of::Users,
         }
     }

@@ -16,6 +16,7 @@ mod jwt;
 mod limits;
 mod oauth2;
 mod properties;
+mod rate_limit;
 mod revocation;
 mod rust_face;
 mod secured;
