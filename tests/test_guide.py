@@ -366,3 +366,34 @@ def test_the_rate_limit_block_lets_a_hundred_pass_and_not_one_more():
             assert refused.status_code == 429
             assert 1 <= int(refused.headers["retry-after"]) <= 62
         assert len(module.calls) == 100
+
+
+def test_the_security_headers_block_sends_what_it_names_on_every_answer():
+    source = block("Security Headers Middleware", "Rate Limiting Middleware")
+    module = load(source + PING, "guide_09")
+    with TestClient(module.app) as client:
+        for path in ("/ping", "/nowhere"):
+            answer = client.get(path)
+            assert answer.headers["content-security-policy"] == (
+                "default-src 'self'; script-src 'self' https://cdn.example.com; "
+                "style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+                "font-src 'self' https://fonts.googleapis.com; "
+                "connect-src 'self' https://api.example.com; object-src 'none'; "
+                "frame-ancestors 'none'; upgrade-insecure-requests; block-all-mixed-content"
+            )
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["x-xss-protection"] == "1; mode=block"
+            assert answer.headers["referrer-policy"] == "strict-origin-when-cross-origin"
+            assert answer.headers["permissions-policy"] == (
+                "geolocation=(self), microphone=(), camera=(), payment=()"
+            )
+            # In clear text browsers would ignore it (RFC 6797 §8.1).
+            assert "strict-transport-security" not in answer.headers
+    source = source.replace("app = API()", 'app = API(trusted_proxies=["127.0.0.1"])')
+    module = load(source + PING, "guide_09")
+    with TestClient(module.app) as client:
+        answer = client.get("/ping", headers={"x-forwarded-proto": "https"})
+        assert answer.headers["strict-transport-security"] == (
+            "max-age=31536000; includeSubDomains; preload"
+        )

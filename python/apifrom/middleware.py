@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dis
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from apifrom import _registry
 
@@ -15,7 +15,9 @@ __all__ = [
     "ErrorHandlingMiddleware",
     "Middleware",
     "RateLimitMiddleware",
+    "SecurityHeadersMiddleware",
     "cors",
+    "security_headers",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -182,6 +184,83 @@ def _is_client_host(function: object) -> bool:
             return load.startswith("LOAD_FAST") and name == code.co_varnames[0] and rest == wanted
         case _:
             return False
+
+
+class SecurityHeadersMiddleware(_Declared):
+    """What browsers are told about every answer, refusals and failures included.
+
+    `None` stands for a header's default, `False` leaves it out. What a handler wrote itself stays,
+    unless `enforce` is on.
+    """
+
+    kind = "security_headers"
+
+    def __init__(
+        self,
+        *,
+        csp: Mapping[str, Sequence[str] | bool] | Literal[False] | None = None,
+        hsts: Mapping[str, int | bool] | Literal[False] | None = None,
+        x_content_type_options: Literal["nosniff"] = "nosniff",
+        x_frame_options: str | Literal[False] | None = None,
+        x_xss_protection: str | Literal[False] | None = None,
+        referrer_policy: str | Literal[False] | None = None,
+        permissions_policy: Mapping[str, Sequence[str] | bool] | Literal[False] | None = None,
+        cross_origin_resource_policy: str | Literal[False] | None = None,
+        enforce: bool = False,
+    ) -> None:
+        """Describes the headers; whatever is wrong with them stops the start.
+
+        Args:
+            csp: `Content-Security-Policy` by directive: a list of values, `True` for the bare name,
+                `False` for none. By default nothing may be loaded, and by an HTML page only what
+                its own origin serves.
+            hsts: `Strict-Transport-Security`: `max-age` in seconds, `includeSubDomains`, `preload`.
+                Sent only where the client came over TLS. By default one year.
+            x_content_type_options: `nosniff`, which is always sent.
+            x_frame_options: `DENY` or `SAMEORIGIN`. By default `DENY`.
+            x_xss_protection: `0`, `1` or `1; mode=block`. By default none: browsers dropped it.
+            referrer_policy: By default `no-referrer`.
+            permissions_policy: `Permissions-Policy` by feature: who may use it, `[]` for nobody.
+                By default none.
+            cross_origin_resource_policy: `same-origin`, `same-site` or `cross-origin`. By default
+                `same-origin`.
+            enforce: Replaces what a handler wrote itself.
+        """
+        super().__init__(
+            csp=_plain(csp),
+            hsts=_plain(hsts),
+            x_content_type_options=x_content_type_options,
+            x_frame_options=x_frame_options,
+            x_xss_protection=x_xss_protection,
+            referrer_policy=referrer_policy,
+            permissions_policy=_plain(permissions_policy),
+            cross_origin_resource_policy=cross_origin_resource_policy,
+            enforce=enforce,
+        )
+
+
+def security_headers(**options: Any) -> Callable[[_F], _F]:
+    """Gives an endpoint security headers of its own, in place of the whole API's.
+
+    Args:
+        options: What `SecurityHeadersMiddleware` takes.
+
+    Returns:
+        A decorator, for above or below `@api`.
+    """
+    declared = SecurityHeadersMiddleware(**options)
+    module = sys._getframe(1).f_globals
+
+    def declare(function: _F) -> _F:
+        _registry.surround(function, declared.kind, declared.options, module)
+        return function
+
+    return declare
+
+
+def _plain(given: object) -> object:
+    """A mapping as a dictionary; anything else as it is, for the engine to judge."""
+    return dict(given) if isinstance(given, Mapping) else given
 
 
 class Middleware:

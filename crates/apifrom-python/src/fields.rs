@@ -160,6 +160,23 @@ impl<'py, 'e> Fields<'py, 'e> {
         value.is_some_and(|value| !value.is_none())
     }
 
+    /// Reads the fields of `given`, which stands at `name`; whatever is left over is unknown.
+    ///
+    /// # Errors
+    /// Python's own, when the dictionary cannot be copied.
+    pub(crate) fn within(
+        &mut self,
+        name: &str,
+        given: &Bound<'py, PyDict>,
+        read: impl FnOnce(&mut Fields<'py, '_>),
+    ) -> PyResult<()> {
+        let path = self.at(name);
+        let mut fields = Fields::new(given, path, self.errors)?;
+        read(&mut fields);
+        fields.finish(|_| None);
+        Ok(())
+    }
+
     /// Notes an error at `name`.
     pub(crate) fn note(&mut self, name: &str, message: impl Into<String>) {
         let path = self.at(name);

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use apifrom::middleware::{Cors, RateLimit};
+use apifrom::middleware::{
+    ContentPolicy, Cors, Directive, Directives, Hsts, RateLimit, SecurityHeaders,
+};
 use apifrom::{Api, ConfigErrors, EndpointSpec};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBool, PyDict};
 
 use crate::fields::Fields;
 
@@ -14,6 +16,7 @@ use crate::fields::Fields;
 pub(crate) struct Surround {
     cors: Vec<Cors>,
     rate_limits: Vec<RateLimit>,
+    security_headers: Vec<SecurityHeaders>,
 }
 
 impl Surround {
@@ -50,6 +53,9 @@ impl Surround {
     ) -> PyResult<bool> {
         match kind {
             "cors" => self.cors.push(read_cors(options, path, errors)?),
+            "security_headers" => self
+                .security_headers
+                .push(read_security_headers(options, path, errors)?),
             "rate_limit" => self
                 .rate_limits
                 .push(read_rate_limit(options, path, errors)?),
@@ -61,12 +67,19 @@ impl Surround {
     /// Declares all of it on `api`.
     pub(crate) fn on_api(self, api: Api) -> Api {
         let api = self.cors.into_iter().fold(api, Api::add_middleware);
+        let api = self
+            .security_headers
+            .into_iter()
+            .fold(api, Api::add_middleware);
         self.rate_limits.into_iter().fold(api, Api::add_middleware)
     }
 
     /// Declares all of it on an endpoint.
     pub(crate) fn on_endpoint(self, spec: EndpointSpec) -> EndpointSpec {
-        self.cors.into_iter().fold(spec, EndpointSpec::cors)
+        let spec = self.cors.into_iter().fold(spec, EndpointSpec::cors);
+        self.security_headers
+            .into_iter()
+            .fold(spec, EndpointSpec::security_headers)
     }
 }
 
@@ -115,4 +128,114 @@ fn read_rate_limit(
     }
     fields.finish(|_| None);
     Ok(limit)
+}
+
+fn read_security_headers(
+    options: &Bound<'_, PyDict>,
+    path: &str,
+    errors: &mut ConfigErrors,
+) -> PyResult<SecurityHeaders> {
+    let mut headers = SecurityHeaders::new();
+    let mut fields = Fields::new(options, path, errors)?;
+    match choice(&mut fields, "csp") {
+        Choice::Default => {}
+        Choice::Omitted => headers.csp = ContentPolicy::Omitted,
+        Choice::Given(given) => {
+            headers.csp = ContentPolicy::Directives(directives(&mut fields, "csp", &given));
+        }
+    }
+    match choice(&mut fields, "permissions_policy") {
+        Choice::Default | Choice::Omitted => {}
+        Choice::Given(given) => {
+            let read = directives(&mut fields, "permissions_policy", &given);
+            headers.permissions_policy = Some(read);
+        }
+    }
+    match choice(&mut fields, "hsts") {
+        Choice::Default => {}
+        Choice::Omitted => headers.hsts = None,
+        Choice::Given(given) => match given.cast::<PyDict>() {
+            Ok(given) => {
+                let mut hsts = Hsts::default();
+                fields.within("hsts", given, |fields| {
+                    fields.number("max-age", &mut hsts.max_age);
+                    fields.flag("includeSubDomains", &mut hsts.include_sub_domains);
+                    fields.flag("preload", &mut hsts.preload);
+                })?;
+                headers.hsts = Some(hsts);
+            }
+            Err(_) => fields.note("hsts", "expected a dictionary of directives, or False"),
+        },
+    }
+    for (name, place) in [
+        ("x_frame_options", &mut headers.x_frame_options),
+        ("x_xss_protection", &mut headers.x_xss_protection),
+        ("referrer_policy", &mut headers.referrer_policy),
+        (
+            "cross_origin_resource_policy",
+            &mut headers.cross_origin_resource_policy,
+        ),
+    ] {
+        match choice(&mut fields, name) {
+            Choice::Default => {}
+            Choice::Omitted => *place = None,
+            Choice::Given(given) => match given.extract::<String>() {
+                Ok(text) => *place = Some(text),
+                Err(_) => fields.note(name, "expected text, or False to leave it out"),
+            },
+        }
+    }
+    if let Some(given) = fields.some("x_content_type_options")
+        && given.extract::<&str>().ok() != Some("nosniff")
+    {
+        fields.note(
+            "x_content_type_options",
+            "expected \"nosniff\", which is always sent",
+        );
+    }
+    fields.flag("enforce", &mut headers.enforce);
+    fields.finish(|_| None);
+    Ok(headers)
+}
+
+/// What was said about a header that has a default.
+enum Choice<'py> {
+    Default,
+    Omitted,
+    Given(Bound<'py, PyAny>),
+}
+
+fn choice<'py>(fields: &mut Fields<'py, '_>, name: &str) -> Choice<'py> {
+    match fields.some(name) {
+        None => Choice::Default,
+        Some(value) if value.cast::<PyBool>().is_ok_and(|flag| !flag.is_true()) => Choice::Omitted,
+        Some(value) => Choice::Given(value),
+    }
+}
+
+fn directives(fields: &mut Fields<'_, '_>, name: &str, given: &Bound<'_, PyAny>) -> Directives {
+    let Ok(given) = given.cast::<PyDict>() else {
+        fields.note(name, "expected a dictionary of directives, or False");
+        return Directives::new();
+    };
+    let mut read = Directives::new();
+    for (directive, values) in given {
+        let Ok(directive) = directive.extract::<String>() else {
+            fields.note(name, "expected the names of directives as text");
+            continue;
+        };
+        let values = if let Ok(flag) = values.cast::<PyBool>() {
+            Directive::Bare(flag.is_true())
+        } else if let Ok(one) = values.extract::<String>() {
+            Directive::Values(vec![one])
+        } else if let Ok(several) = values.extract::<Vec<String>>() {
+            Directive::Values(several)
+        } else {
+            let field = format!("{name}[{directive:?}]");
+            fields.note(&field, "expected a list of texts, True or False");
+            continue;
+        };
+        read.push((directive, values));
+    }
+    read
 }

@@ -20,7 +20,7 @@ use crate::engine::{Engine, Frozen};
 use crate::error::{ConfigErrors, ServeError};
 use crate::handler::{Failures, Foreign, Handler, Middleware, Refusing, ServesOptions};
 use crate::logging::{Sink, TracingSink, configuration_weak};
-use crate::middleware::{Cors, ErrorHandling, RateLimit, TrustedHosts};
+use crate::middleware::{Cors, ErrorHandling, RateLimit, SecurityHeaders, TrustedHosts};
 use crate::request::Body;
 use crate::response::{Disclosure, StreamError};
 use crate::routing::RouterBuilder;
@@ -312,6 +312,12 @@ impl Install for ErrorHandling {
 impl Install for Cors {
     fn install(self, api: &mut Api) {
         api.surround.cors.push(self);
+    }
+}
+
+impl Install for SecurityHeaders {
+    fn install(self, api: &mut Api) {
+        api.surround.security_headers.push(self);
     }
 }
 

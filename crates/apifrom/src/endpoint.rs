@@ -11,7 +11,7 @@ use crate::config::ApiConfig;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::extract::argument::{Limits, Place};
 use crate::handler::Handler;
-use crate::middleware::Cors;
+use crate::middleware::{Cors, SecurityHeaders};
 use crate::routing::PathTemplate;
 use crate::security::{DeclaredPolicy, Policy, Protection};
 use crate::stage::Stage;
@@ -42,6 +42,7 @@ pub struct EndpointSpec {
 #[derive(Default)]
 pub(crate) struct Overrides {
     pub(crate) cors: Option<Cors>,
+    pub(crate) security_headers: Option<SecurityHeaders>,
 }
 
 /// Makes the handler once the place of its endpoint is known.
@@ -118,6 +119,13 @@ impl EndpointSpec {
     #[must_use]
     pub fn cors(mut self, cors: Cors) -> Self {
         self.surround.cors = Some(cors);
+        self
+    }
+
+    /// Tells browsers what `headers` say about the answers, whatever the API says.
+    #[must_use]
+    pub fn security_headers(mut self, headers: SecurityHeaders) -> Self {
+        self.surround.security_headers = Some(headers);
         self
     }
 

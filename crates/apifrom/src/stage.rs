@@ -18,6 +18,8 @@ use crate::response::Response;
 pub enum Slot {
     /// Answers preflights, and says on every answer who may read it.
     Cors,
+    /// What browsers are told about every answer; lets everything pass.
+    SecurityHeaders,
     /// Limits that are keyed by the client's address.
     ClientRateLimit,
     /// Finds out who calls.

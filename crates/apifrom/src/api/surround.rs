@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use crate::endpoint::Overrides;
 use crate::error::{ConfigError, ConfigErrors};
-use crate::middleware::{Cors, CorsStage, RateLimit, RateLimitStage};
+use crate::middleware::{
+    Cors, CorsStage, RateLimit, RateLimitStage, SecurityHeaders, SecurityHeadersStage,
+};
 use crate::stage::Stage;
 
 /// What `add_middleware` was given, however often.
 #[derive(Default)]
 pub(super) struct Declared {
     pub(super) cors: Vec<Cors>,
+    pub(super) security_headers: Vec<SecurityHeaders>,
     /// Each of them holds.
     pub(super) rate_limits: Vec<RateLimit>,
 }
@@ -19,6 +22,7 @@ pub(super) struct Declared {
 #[derive(Default)]
 pub(super) struct Surround {
     cors: Option<Arc<CorsStage>>,
+    security_headers: Option<Arc<SecurityHeadersStage>>,
     /// Shared by all endpoints, so that a client's requests count together.
     rate_limits: Vec<Arc<RateLimitStage>>,
 }
@@ -28,6 +32,8 @@ impl Declared {
         Surround {
             cors: only(&self.cors, "cors", errors)
                 .and_then(|cors| kept(cors.compile(), None, errors)),
+            security_headers: only(&self.security_headers, "security_headers", errors)
+                .and_then(|headers| kept(headers.compile(), None, errors)),
             rate_limits: self
                 .rate_limits
                 .iter()
@@ -51,6 +57,11 @@ impl Surround {
         };
         let mut stages: Vec<Box<dyn Stage>> = Vec::new();
         stages.extend(cors.map(|cors| Box::new(cors) as Box<dyn Stage>));
+        let headers = match &own.security_headers {
+            Some(headers) => kept(headers.compile(), Some(path), errors),
+            None => self.security_headers.clone(),
+        };
+        stages.extend(headers.map(|headers| Box::new(headers) as Box<dyn Stage>));
         let limits = self.rate_limits.iter().cloned();
         stages.extend(limits.map(|limit| Box::new(limit) as Box<dyn Stage>));
         stages

@@ -20,6 +20,7 @@ mod rate_limit;
 mod revocation;
 mod rust_face;
 mod secured;
+mod security_headers;
 mod server;
 mod shutdown;
 mod support;
