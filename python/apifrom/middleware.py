@@ -84,14 +84,7 @@ def cors(**options: Any) -> Callable[[_F], _F]:
     Returns:
         A decorator, for above or below `@api`.
     """
-    declared = CORSMiddleware(**options)
-    module = sys._getframe(1).f_globals
-
-    def declare(function: _F) -> _F:
-        _registry.surround(function, declared.kind, declared.options, module)
-        return function
-
-    return declare
+    return _replacing(CORSMiddleware(**options), sys._getframe(1).f_globals)
 
 
 class ErrorHandlingMiddleware(_Declared):
@@ -248,8 +241,11 @@ def security_headers(**options: Any) -> Callable[[_F], _F]:
     Returns:
         A decorator, for above or below `@api`.
     """
-    declared = SecurityHeadersMiddleware(**options)
-    module = sys._getframe(1).f_globals
+    return _replacing(SecurityHeadersMiddleware(**options), sys._getframe(1).f_globals)
+
+
+def _replacing(declared: _Declared, module: dict[str, Any]) -> Callable[[_F], _F]:
+    """A decorator that declares it for an endpoint, in place of the whole API's."""
 
     def declare(function: _F) -> _F:
         _registry.surround(function, declared.kind, declared.options, module)
