@@ -166,6 +166,8 @@ def test_an_endpoint_may_have_headers_of_its_own():
         ({"csp": {5: ["'self'"]}}, "csp"),
         ({"csp": "default-src 'self'"}, "csp"),
         ({"csp": True}, "csp"),
+        ({"csp": {}}, "csp"),
+        ({"csp": {"default-src": False}}, "csp"),
         ({"hsts": {"max_age": 60}}, "hsts.max_age"),
         ({"hsts": {"max-age": -1}}, "hsts.max-age"),
         ({"hsts": {"max-age": 1.5}}, "hsts.max-age"),

@@ -115,7 +115,8 @@ class RateLimitMiddleware(_Declared):
     """How many requests of one client pass in a span of time.
 
     Clients are counted by address, an IPv6 client by its /64, before anybody is asked who they
-    are: refused log-ins and unknown paths count as well, preflights do not. Never more than `limit`
+    are: refused log-ins and unknown paths count as well; preflights, and paths or hosts that are
+    refused before a route is looked for, do not. Never more than `limit`
     are accepted in any span of `window`; a request beyond it is answered 429 with `Retry-After`
     and costs nothing. Added several times, each limit holds.
     """

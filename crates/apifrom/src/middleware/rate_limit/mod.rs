@@ -1,8 +1,9 @@
 //! Rate limits: how many requests of one client pass in a span of time.
 //!
 //! 1. A request is counted by its client's address (an IPv6 client by its /64) before anybody is
-//!    asked who they are. Everything counts but preflights that a policy about origins answers:
-//!    refused log-ins, unknown paths and failures too.
+//!    asked who they are: refused log-ins, unknown paths and failures too. What does not count is
+//!    preflights that a policy about origins answers, and what is refused before a route is looked
+//!    for (another host, a path that cannot be read), which reaches nothing that a limit protects.
 //! 2. Never more than `limit` are accepted in any span of `window`, and none is refused while fewer
 //!    than `limit` were accepted in the last `window` × (1 + 1/32). What is refused costs nothing.
 //! 3. A refused request is answered 429, with the seconds until one more would pass.

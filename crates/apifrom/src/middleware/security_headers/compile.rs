@@ -259,8 +259,15 @@ fn content(directives: &Directives, faults: &mut Faults) -> Option<HeaderValue> 
             }
         }
     }
-    if parts.is_empty() {
-        return None;
+    if directives
+        .iter()
+        .all(|(_, directive)| *directive == Directive::Bare(false))
+    {
+        // An empty policy would be none, without anybody having said so.
+        faults.note(
+            "csp",
+            "expected a directive, found none; say False (in Rust Omitted) for no header",
+        );
     }
     // What cannot be a header was noted.
     HeaderValue::try_from(parts.join("; ")).ok()
