@@ -397,3 +397,22 @@ def test_the_security_headers_block_sends_what_it_names_on_every_answer():
         assert answer.headers["strict-transport-security"] == (
             "max-age=31536000; includeSubDomains; preload"
         )
+
+
+def test_the_csrf_block_asks_for_its_token_where_something_changes(caplog):
+    source = block("CSRF Middleware", "Security Headers Middleware")
+    module = load(source + PING, "guide_08")
+    with TestClient(module.app) as client:
+        page = client.get("/ping")
+        (cookie,) = page.headers.getlist("set-cookie")
+        token = cookie.partition(";")[0].removeprefix("csrf_token=")
+        assert cookie == f"csrf_token={token}; Path=/; Secure; SameSite=Strict"
+        held = {"cookie": f"csrf_token={token}"}
+        foreign = {"origin": "https://evil.example", "X-CSRF-Token": token}
+        for refused in ({}, held, {"X-CSRF-Token": token}, held | foreign):
+            assert client.post("/ping", headers=refused).status_code == 403
+        assert module.calls == ["ping"]
+        assert client.post("/ping", headers={**held, "X-CSRF-Token": token}).status_code == 200
+        assert module.calls == ["ping", "ping"]
+    # The guide's secret is short, which is said and no more.
+    assert "csrf.secret: is shorter than 32 bytes" in caplog.text

@@ -50,6 +50,7 @@ __all__ = [
     "_pool_load",
     "_run_worker",
     "create_jwt_token",
+    "csrf_token",
     "flush_logs",
     "freeze",
     "hash_password",
@@ -632,6 +633,23 @@ class Secret:
         """The text itself. It must reach no log."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+def csrf_token(request: BaseRequest) -> str:
+    """The token that a form of this answer repeats, or a script in its header.
+
+    Put it into a hidden field of the name that `CSRFMiddleware(form_field=…)` says.
+
+    Args:
+        request: The request that is being answered.
+
+    Returns:
+        The token of the cookie that the caller holds, or is about to be given.
+
+    Raises:
+        RuntimeError: `CSRFMiddleware` does not protect the endpoint, or the caller was
+            authenticated by a credential that browsers never send by themselves, which needs no
+            token.
+    """
 
 def secret(name: str) -> Secret:
     """Fetches a secret by its name.

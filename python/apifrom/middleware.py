@@ -9,14 +9,19 @@ from types import FunctionType
 from typing import Any, ClassVar, Literal, TypeVar
 
 from apifrom import _registry
+from apifrom._apifrom import csrf_token
+from apifrom.security import Secret
 
 __all__ = [
     "CORSMiddleware",
+    "CSRFMiddleware",
     "ErrorHandlingMiddleware",
     "Middleware",
     "RateLimitMiddleware",
     "SecurityHeadersMiddleware",
     "cors",
+    "csrf_exempt",
+    "csrf_token",
     "security_headers",
 ]
 
@@ -85,6 +90,81 @@ def cors(**options: Any) -> Callable[[_F], _F]:
         A decorator, for above or below `@api`.
     """
     return _replacing(CORSMiddleware(**options), sys._getframe(1).f_globals)
+
+
+class CSRFMiddleware(_Declared):
+    """Keeps pages of other sites from acting with a browser's credentials.
+
+    A request with one of `methods` passes when it was authenticated by a credential that browsers
+    never send by themselves (a bearer token, an API key in a header), or when no other site sent it
+    and its token stands once in its cookie and once in its header, or in a field of its form.
+    Anything else is 403, and the handler is not called. Every other request gets the cookie with
+    its answer.
+    """
+
+    kind = "csrf"
+
+    def __init__(
+        self,
+        *,
+        secret: str | Secret | Sequence[str | Secret] | None,
+        cookie_name: str = "__Host-csrf",
+        header_name: str = "X-CSRF-Token",
+        form_field: str = "csrf_token",
+        secure: bool = True,
+        samesite: str = "lax",
+        methods: Sequence[str] = ("POST", "PUT", "PATCH", "DELETE"),
+        trusted_origins: Sequence[str] = (),
+    ) -> None:
+        """Describes the protection; whatever is wrong with it stops the start.
+
+        Args:
+            secret: What tokens are signed with, 32 bytes or more. Of a list the first signs, and
+                each verifies, so that one can be replaced.
+            cookie_name: The cookie's name. Other hosts of the same site can set any cookie whose
+                name does not begin with `__Host-`.
+            header_name: The header that repeats the token.
+            form_field: The form field that repeats it, where the header is not sent.
+            secure: Lets the cookie travel over TLS alone.
+            samesite: On which requests of other sites browsers send the cookie: `"lax"`, `"strict"`
+                or `"none"`.
+            methods: The methods that are protected.
+            trusted_origins: Other origins whose pages may send requests that bear a token:
+                `https://example.com`, `https://*.example.com`.
+        """
+        super().__init__(
+            secret=secret,
+            cookie_name=cookie_name,
+            header_name=header_name,
+            form_field=form_field,
+            secure=secure,
+            samesite=samesite,
+            methods=methods,
+            trusted_origins=trusted_origins,
+        )
+
+
+def csrf_exempt(reason: str) -> Callable[[_F], _F]:
+    """Lets pages of other sites call an endpoint: a webhook, say, whose sender signs.
+
+    Args:
+        reason: Why that is safe, for whoever reviews the API. Must not be empty.
+
+    Returns:
+        A decorator, for above or below `@api`.
+
+    Raises:
+        TypeError: `reason` is no text: `@csrf_exempt` needs its parentheses.
+    """
+    if not isinstance(reason, str):
+        raise TypeError('write @csrf_exempt(reason="…"): why other sites may call this')
+    module = sys._getframe(1).f_globals
+
+    def declare(function: _F) -> _F:
+        _registry.surround(function, "csrf_exempt", {"reason": reason}, module)
+        return function
+
+    return declare
 
 
 class ErrorHandlingMiddleware(_Declared):

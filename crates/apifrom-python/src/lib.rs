@@ -52,7 +52,9 @@ mod _apifrom {
     #[pymodule_export]
     use crate::logging::flush_logs;
     #[pymodule_export]
-    use crate::request::{BaseRequest, Client, Headers, Params, Request, SyncRequest, Url};
+    use crate::request::{
+        BaseRequest, Client, Headers, Params, Request, SyncRequest, Url, csrf_token,
+    };
     #[pymodule_export]
     use crate::responses::{
         BackgroundTask, BackgroundTasks, FileResponse, HtmlResponse, JsonResponse, MutableHeaders,

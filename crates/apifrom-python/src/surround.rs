@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
+use apifrom::cookie::SameSite;
 use apifrom::middleware::{
-    ContentPolicy, Cors, Directive, Directives, Hsts, RateLimit, SecurityHeaders,
+    ContentPolicy, Cors, Csrf, Directive, Directives, Hsts, RateLimit, SecurityHeaders,
 };
 use apifrom::{Api, ConfigErrors, EndpointSpec};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict};
+use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::fields::Fields;
+use crate::security::text_of;
 
 /// What an API or an endpoint declares, each kind at most once for an endpoint.
 #[derive(Default)]
 pub(crate) struct Surround {
     cors: Vec<Cors>,
+    csrf: Vec<Csrf>,
+    csrf_exempt: Option<String>,
     rate_limits: Vec<RateLimit>,
     security_headers: Vec<SecurityHeaders>,
 }
@@ -53,6 +57,14 @@ impl Surround {
     ) -> PyResult<bool> {
         match kind {
             "cors" => self.cors.push(read_cors(options, path, errors)?),
+            "csrf" => self.csrf.push(read_csrf(options, path, errors)?),
+            "csrf_exempt" => {
+                let mut reason = String::new();
+                let mut fields = Fields::new(options, path, errors)?;
+                fields.text("reason", &mut reason);
+                fields.finish(|_| None);
+                self.csrf_exempt = Some(reason);
+            }
             "security_headers" => self
                 .security_headers
                 .push(read_security_headers(options, path, errors)?),
@@ -67,6 +79,7 @@ impl Surround {
     /// Declares all of it on `api`.
     pub(crate) fn on_api(self, api: Api) -> Api {
         let api = self.cors.into_iter().fold(api, Api::add_middleware);
+        let api = self.csrf.into_iter().fold(api, Api::add_middleware);
         let api = self
             .security_headers
             .into_iter()
@@ -77,6 +90,10 @@ impl Surround {
     /// Declares all of it on an endpoint.
     pub(crate) fn on_endpoint(self, spec: EndpointSpec) -> EndpointSpec {
         let spec = self.cors.into_iter().fold(spec, EndpointSpec::cors);
+        let spec = self
+            .csrf_exempt
+            .into_iter()
+            .fold(spec, EndpointSpec::csrf_exempt);
         self.security_headers
             .into_iter()
             .fold(spec, EndpointSpec::security_headers)
@@ -94,6 +111,47 @@ fn read_cors(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors)
     fields.number("max_age", &mut cors.max_age);
     fields.finish(|_| None);
     Ok(cors)
+}
+
+fn read_csrf(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors) -> PyResult<Csrf> {
+    let mut csrf = Csrf::new("");
+    csrf.secrets.clear();
+    let mut fields = Fields::new(options, path, errors)?;
+    // None stands for no secret, which is an error of its own.
+    if let Some(given) = fields.some("secret") {
+        match given.extract::<Vec<Bound<'_, PyAny>>>() {
+            Ok(several) if !given.is_instance_of::<PyString>() => {
+                for secret in several {
+                    read_secret(&secret, &mut csrf, &mut fields);
+                }
+            }
+            _ => read_secret(&given, &mut csrf, &mut fields),
+        }
+    }
+    fields.text("cookie_name", &mut csrf.cookie_name);
+    fields.text("header_name", &mut csrf.header_name);
+    fields.text("form_field", &mut csrf.form_field);
+    fields.flag("secure", &mut csrf.secure);
+    let mut same_site = csrf.same_site.as_str().to_owned();
+    fields.text("samesite", &mut same_site);
+    match SameSite::parse(&same_site) {
+        Some(same_site) => csrf.same_site = same_site,
+        None => fields.note(
+            "samesite",
+            format!("expected \"lax\", \"strict\" or \"none\", found {same_site:?}"),
+        ),
+    }
+    fields.texts("methods", &mut csrf.methods);
+    fields.texts("trusted_origins", &mut csrf.trusted_origins);
+    fields.finish(|_| None);
+    Ok(csrf)
+}
+
+fn read_secret(given: &Bound<'_, PyAny>, csrf: &mut Csrf, fields: &mut Fields<'_, '_>) {
+    match text_of(given) {
+        Some(secret) => csrf.secrets.push(secret),
+        None => fields.note("secret", "expected text, a Secret, or a list of them"),
+    }
 }
 
 fn read_rate_limit(

@@ -20,7 +20,7 @@ use crate::engine::{Engine, Frozen};
 use crate::error::{ConfigErrors, ServeError};
 use crate::handler::{Failures, Foreign, Handler, Middleware, Refusing, ServesOptions};
 use crate::logging::{Sink, TracingSink, configuration_weak};
-use crate::middleware::{Cors, ErrorHandling, RateLimit, SecurityHeaders, TrustedHosts};
+use crate::middleware::{Cors, Csrf, ErrorHandling, RateLimit, SecurityHeaders, TrustedHosts};
 use crate::request::Body;
 use crate::response::{Disclosure, StreamError};
 use crate::routing::RouterBuilder;
@@ -180,12 +180,13 @@ impl Api {
         };
         let failures = Failures::new(shown, handling.log_exceptions, Arc::clone(&self.sink));
         let failures = Arc::new(failures);
+        let surround = self.surround.compile(&self.sink, &mut errors);
         let mut building = Building {
             config: &self.config,
             failures: &failures,
             states: &self.states,
             own: &self.own,
-            surround: self.surround.compile(&mut errors),
+            surround,
             guard: Guard {
                 compiler: Compiler::new(
                     self.config.is_strict(),
@@ -223,9 +224,11 @@ impl Api {
             endpoints,
             routes,
             guard,
+            surround,
             ..
         } = building;
-        let warnings = guard.compiler.into_warnings();
+        let mut warnings = guard.compiler.into_warnings();
+        warnings.extend(surround.into_warnings(&self.config, &mut errors));
         let router = match routes.build(answers) {
             Ok(router) => Some(router),
             Err(conflicts) => {
@@ -312,6 +315,12 @@ impl Install for ErrorHandling {
 impl Install for Cors {
     fn install(self, api: &mut Api) {
         api.surround.cors.push(self);
+    }
+}
+
+impl Install for Csrf {
+    fn install(self, api: &mut Api) {
+        api.surround.csrf.push(self);
     }
 }
 

@@ -52,6 +52,36 @@ impl Default for CookieLimits {
     }
 }
 
+/// On which of the requests that other sites cause a browser sends a cookie (RFC 6265bis §5.6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SameSite {
+    /// On those by which the user comes here: a link, and no form that posts.
+    #[default]
+    Lax,
+    /// On none.
+    Strict,
+    /// On all of them.
+    None,
+}
+
+impl SameSite {
+    /// The value that `text` names, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Lax, Self::Strict, Self::None]
+            .into_iter()
+            .find(|known| known.as_str().eq_ignore_ascii_case(text))
+    }
+
+    /// As it stands in `Set-Cookie`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lax => "Lax",
+            Self::Strict => "Strict",
+            Self::None => "None",
+        }
+    }
+}
+
 /// More cookies than allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

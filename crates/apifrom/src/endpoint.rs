@@ -43,6 +43,8 @@ pub struct EndpointSpec {
 pub(crate) struct Overrides {
     pub(crate) cors: Option<Cors>,
     pub(crate) security_headers: Option<SecurityHeaders>,
+    /// Why other sites may act here with a browser's credentials.
+    pub(crate) csrf_exempt: Option<String>,
 }
 
 /// Makes the handler once the place of its endpoint is known.
@@ -126,6 +128,17 @@ impl EndpointSpec {
     #[must_use]
     pub fn security_headers(mut self, headers: SecurityHeaders) -> Self {
         self.surround.security_headers = Some(headers);
+        self
+    }
+
+    /// Takes requests that pages of other sites cause, whatever the API says: for a webhook, say, whose
+    /// sender is proved by a signature.
+    ///
+    /// # Security
+    /// `reason` is for whoever reviews the API, and must not be empty.
+    #[must_use]
+    pub fn csrf_exempt(mut self, reason: impl Into<String>) -> Self {
+        self.surround.csrf_exempt = Some(reason.into());
         self
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS,
 };
@@ -160,11 +161,19 @@ struct AccessLine {
     started: Instant,
 }
 
+type Waited<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 enum Step {
     Deciding {
         request: Request,
         next: usize,
-        wait: Pin<Box<dyn Future<Output = Resume> + Send>>,
+        wait: Waited<Resume>,
+    },
+    /// A stage needs the body, and then perhaps more.
+    Reading {
+        request: Request,
+        next: usize,
+        wait: Waited<Result<(Bytes, Resume), Rejection>>,
     },
     Handling(Pin<Box<dyn Future<Output = Outcome> + Send>>),
     Watching(Pin<Box<dyn Future<Output = Outcome> + Send>>),
@@ -254,6 +263,23 @@ impl ReturnWay {
                         wait,
                     });
                 }
+                Ok(Decision::ReadBody(judge)) => {
+                    let body = self.bounded(frozen, &mut request);
+                    match body {
+                        Ok(mut body) => {
+                            return Progress::Waits(Step::Reading {
+                                request,
+                                next,
+                                wait: Box::pin(async move {
+                                    let bytes = body.read().await?;
+                                    let resume = judge(bytes.clone()).await;
+                                    Ok((bytes, resume))
+                                }),
+                            });
+                        }
+                        Err(why) => break Err(why),
+                    }
+                }
                 Ok(Decision::Answer(response)) => break Ok(response),
                 Ok(Decision::Refuse(why)) | Err(why) => break Err(why),
             }
@@ -267,19 +293,23 @@ impl ReturnWay {
         let Some(endpoint) = frozen.endpoints.get(self.endpoint) else {
             return self.end(frozen, Err(Rejection::internal()));
         };
-        let limit = endpoint.max_body_size;
-        let body = request.body();
-        // Whoever reads piece by piece would wait for bytes that a client never sends who waits to
-        // be refused.
-        if body.announced().is_some_and(|announced| announced > limit) {
-            return self.end(frozen, Err(Rejection::body_too_large(limit)));
+        if let Err(why) = bound(request.body(), endpoint.max_body_size) {
+            return self.end(frozen, Err(why));
         }
-        body.bound(limit);
         match guarded(|| endpoint.handler.call(request)) {
             Ok(Reply::Ready(outcome)) => self.end(frozen, outcome),
             Ok(Reply::Wait(future)) => Progress::Waits(Step::Handling(future)),
             Err(why) => self.end(frozen, Err(why)),
         }
+    }
+
+    /// The body, for a stage to read within the bounds of the endpoint.
+    fn bounded(&self, frozen: &Frozen, request: &mut Request) -> Result<Body, Rejection> {
+        let endpoint = frozen.endpoints.get(self.endpoint);
+        let limit = endpoint.map_or(0, Endpoint::max_body_size);
+        let mut body = request.take_body();
+        bound(&mut body, limit)?;
+        Ok(body)
     }
 
     /// Turns an outcome into an answer and sends it on its way out.
@@ -368,6 +398,30 @@ impl Waiting {
                         return Poll::Pending;
                     }
                     Err(why) => {
+                        way.notes.stages = request.take_stage_notes();
+                        way.end(frozen, Err(why))
+                    }
+                },
+                Some(Step::Reading {
+                    mut request,
+                    next,
+                    mut wait,
+                }) => match guarded(|| wait.as_mut().poll(cx)) {
+                    Ok(Poll::Ready(Ok((bytes, resume)))) => {
+                        *request.body() = Body::full(bytes);
+                        let (head, context) = request.for_stage();
+                        let decision = guarded(|| resume(head, context));
+                        way.decide(frozen, request, next, Some(decision))
+                    }
+                    Ok(Poll::Pending) => {
+                        *step = Some(Step::Reading {
+                            request,
+                            next,
+                            wait,
+                        });
+                        return Poll::Pending;
+                    }
+                    Ok(Poll::Ready(Err(why))) | Err(why) => {
                         way.notes.stages = request.take_stage_notes();
                         way.end(frozen, Err(why))
                     }
@@ -529,6 +583,19 @@ impl Frozen {
         .with("request_id", FieldValue::Text(id.as_str().to_owned()));
         self.sink.write(record);
     }
+}
+
+/// Bounds what is read of a body.
+///
+/// # Errors
+/// When more is announced: whoever reads piece by piece would wait for bytes that a client never
+/// sends who waits to be refused.
+fn bound(body: &mut Body, limit: u64) -> Result<(), Rejection> {
+    if body.announced().is_some_and(|announced| announced > limit) {
+        return Err(Rejection::body_too_large(limit));
+    }
+    body.bound(limit);
+    Ok(())
 }
 
 fn has_no_body(status: StatusCode) -> bool {

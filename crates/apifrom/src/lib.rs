@@ -56,7 +56,7 @@ pub use self::security::{
     multi_auth_required, oauth2_required, protect, public,
 };
 pub use self::service::Answering;
-pub use self::stage::{Decision, Resume, Slot, Stage};
+pub use self::stage::{Decision, Resume, Slot, Stage, Waiting};
 pub use self::violation::{LocItem, Location, Violation, Violations};
 
 pub use apifrom_macros::api;

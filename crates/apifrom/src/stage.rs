@@ -8,6 +8,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::rejection::Rejection;
 use crate::request::{Context, Head, Notes};
 use crate::response::Response;
@@ -45,8 +47,14 @@ pub enum Decision {
     Refuse(Rejection),
     /// The decision needs something that is not at hand: a store, a look-up, an authorization
     /// server, a password hash or the program's own code. Nothing else may wait.
-    Wait(Pin<Box<dyn Future<Output = Resume> + Send>>),
+    Wait(Waiting),
+    /// The decision needs the body, which is read within the endpoint's bounds first and handed on
+    /// unread: where a token is a field of a form, and nowhere else.
+    ReadBody(Box<dyn FnOnce(Bytes) -> Waiting + Send>),
 }
+
+/// What a decision has to wait for.
+pub type Waiting = Pin<Box<dyn Future<Output = Resume> + Send>>;
 
 /// What a stage that waited does with the request once it knows.
 pub type Resume = Box<dyn FnOnce(&Head, &mut Context) -> Decision + Send>;
@@ -58,6 +66,7 @@ impl fmt::Debug for Decision {
             Self::Answer(_) => "Answer",
             Self::Refuse(_) => "Refuse",
             Self::Wait(_) => "Wait",
+            Self::ReadBody(_) => "ReadBody",
         })
     }
 }

@@ -97,6 +97,7 @@ struct Copied {
     scheme: Scheme,
     request_id: RequestId,
     identities: Identities,
+    csrf_token: Option<Box<str>>,
 }
 
 impl Copied {
@@ -108,6 +109,7 @@ impl Copied {
             scheme: notes.scheme,
             request_id: notes.request_id,
             identities: Identities::default(),
+            csrf_token: None,
         }
     }
 
@@ -123,6 +125,7 @@ impl Copied {
             scheme: context.notes.scheme,
             request_id: context.notes.request_id,
             identities: context.identities.clone(),
+            csrf_token: context.csrf_token().map(Into::into),
         }
     }
 }
@@ -312,6 +315,24 @@ pub(crate) fn take(object: &Bound<'_, PyAny>) -> PyResult<apifrom::Request> {
     let seen = Seen(Arc::new(object.clone().unbind()));
     request.context_mut().state.insert(seen);
     Ok(request)
+}
+
+/// The token that a form of the answer repeats.
+///
+/// # Errors
+/// `RuntimeError` where there is none.
+#[pyfunction]
+pub(crate) fn csrf_token(request: &Bound<'_, BaseRequest>) -> PyResult<String> {
+    let token = request.get().with(
+        |request| request.context().csrf_token().map(str::to_owned),
+        |copied| copied.csrf_token.as_deref().map(str::to_owned),
+    );
+    token.ok_or_else(|| {
+        PyRuntimeError::new_err(
+            "this request has no CSRF token: the endpoint is not protected by CSRFMiddleware, or \
+             the caller was authenticated by a credential that browsers never send by themselves",
+        )
+    })
 }
 
 /// What the answer may need to know of the request behind `object`.

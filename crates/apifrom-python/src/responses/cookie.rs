@@ -14,6 +14,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use apifrom::cookie::SameSite;
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -35,31 +36,10 @@ pub(super) struct Cookie<'a> {
     pub(super) samesite: SameSite,
 }
 
-/// When a browser sends a cookie along with requests that other sites cause.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum SameSite {
-    Lax,
-    Strict,
-    None,
-}
-
-impl SameSite {
-    pub(super) fn parse(text: &str) -> PyResult<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "lax" => Ok(Self::Lax),
-            "strict" => Ok(Self::Strict),
-            "none" => Ok(Self::None),
-            _ => Err(invalid("expected samesite to be 'lax', 'strict' or 'none'")),
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Lax => "Lax",
-            Self::Strict => "Strict",
-            Self::None => "None",
-        }
-    }
+/// The `samesite` that `text` names.
+pub(super) fn same_site(text: &str) -> PyResult<SameSite> {
+    SameSite::parse(text)
+        .ok_or_else(|| invalid("expected samesite to be 'lax', 'strict' or 'none'"))
 }
 
 impl Cookie<'_> {

@@ -32,7 +32,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit, intern};
 
-use self::cookie::{Cookie, SameSite};
+use self::cookie::{Cookie, same_site};
 use crate::files::Source;
 
 /// An answer: a body, its status and its headers.
@@ -288,7 +288,7 @@ impl Response {
             domain,
             secure,
             httponly,
-            samesite: SameSite::parse(samesite)?,
+            samesite: same_site(samesite)?,
         };
         cookie.put(&mut self.lock().headers)
     }
@@ -313,7 +313,7 @@ impl Response {
             domain,
             secure,
             httponly,
-            samesite: SameSite::parse(samesite)?,
+            samesite: same_site(samesite)?,
         };
         cookie.put(&mut self.lock().headers)
     }

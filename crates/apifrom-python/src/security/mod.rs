@@ -9,8 +9,7 @@ mod secret_text;
 mod token;
 
 pub(crate) use self::revocation::PyRevocation;
-use self::secret_text::text_of;
-pub(crate) use self::secret_text::{PySecret, secret};
+pub(crate) use self::secret_text::{PySecret, secret, text_of};
 pub(crate) use self::token::{
     create_jwt_token, hash_password, new_api_key, verify_jws, verify_jwt_token, verify_password,
 };

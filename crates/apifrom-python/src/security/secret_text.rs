@@ -75,7 +75,7 @@ pub(crate) fn secret(py: Python<'_>, name: &str) -> PyResult<PySecret> {
 }
 
 /// A text that is to be kept secret, given as text or as a [`PySecret`]; `None` for anything else.
-pub(super) fn text_of(value: &Bound<'_, PyAny>) -> Option<Secret<String>> {
+pub(crate) fn text_of(value: &Bound<'_, PyAny>) -> Option<Secret<String>> {
     if let Ok(secret) = value.cast::<PySecret>() {
         return Some(secret.get().value.clone());
     }

@@ -33,7 +33,9 @@ impl Building<'_> {
         };
         let methods = parse_methods(&spec.methods, &path, errors);
         let guarded = self.guard.endpoint(&spec, &path, errors);
-        let surround = self.surround.stages(&spec.surround, &path, errors);
+        let surround = self
+            .surround
+            .stages(&spec.surround, (&path, &spec.template), errors);
         let mut binding = Binding {
             template: &template,
             states: self.states,
@@ -95,7 +97,8 @@ impl Building<'_> {
         let guarded = self.guard.merged(errors);
         let index = self.fixed("(merged service)", service);
         if let Some(endpoint) = self.endpoints.get_mut(index) {
-            let surround = std::mem::take(&mut endpoint.stages).into_vec();
+            let mut surround = std::mem::take(&mut endpoint.stages).into_vec();
+            surround.extend(self.surround.csrf("(merged service)"));
             endpoint.stages = in_order(surround, guarded.stages);
             endpoint.protections = guarded.protections;
             endpoint.max_body_size = self.config.max_body_size;

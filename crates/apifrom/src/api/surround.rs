@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::config::ApiConfig;
 use crate::endpoint::Overrides;
 use crate::error::{ConfigError, ConfigErrors};
+use crate::logging::Sink;
 use crate::middleware::{
-    Cors, CorsStage, RateLimit, RateLimitStage, SecurityHeaders, SecurityHeadersStage,
+    Cors, CorsStage, Csrf, CsrfRules, CsrfStage, RateLimit, RateLimitStage, SecurityHeaders,
+    SecurityHeadersStage,
 };
 use crate::stage::Stage;
 
@@ -13,23 +16,41 @@ use crate::stage::Stage;
 #[derive(Default)]
 pub(super) struct Declared {
     pub(super) cors: Vec<Cors>,
+    pub(super) csrf: Vec<Csrf>,
     pub(super) security_headers: Vec<SecurityHeaders>,
     /// Each of them holds.
     pub(super) rate_limits: Vec<RateLimit>,
 }
 
 /// What every endpoint has that declares nothing else.
-#[derive(Default)]
 pub(super) struct Surround {
     cors: Option<Arc<CorsStage>>,
+    csrf: Option<Arc<CsrfRules>>,
     security_headers: Option<Arc<SecurityHeadersStage>>,
     /// Shared by all endpoints, so that a client's requests count together.
     rate_limits: Vec<Arc<RateLimitStage>>,
+    sink: Arc<dyn Sink>,
+    /// What is weaker than it should be, and no error.
+    weak: Vec<ConfigError>,
 }
 
 impl Declared {
-    pub(super) fn compile(&self, errors: &mut ConfigErrors) -> Surround {
+    pub(super) fn compile(&self, sink: &Arc<dyn Sink>, errors: &mut ConfigErrors) -> Surround {
+        let csrf = only(&self.csrf, "csrf", errors).map(Csrf::compile);
+        let (csrf, weak) = match csrf {
+            None => (None, Vec::new()),
+            Some(Ok((rules, weak))) => (Some(Arc::new(rules)), weak),
+            Some(Err(found)) => {
+                for error in found {
+                    errors.push(error);
+                }
+                (None, Vec::new())
+            }
+        };
         Surround {
+            csrf,
+            weak,
+            sink: Arc::clone(sink),
             cors: only(&self.cors, "cors", errors)
                 .and_then(|cors| kept(cors.compile(), None, errors)),
             security_headers: only(&self.security_headers, "security_headers", errors)
@@ -44,8 +65,48 @@ impl Declared {
 }
 
 impl Surround {
-    /// The stages of an endpoint; `path` is what errors call it.
+    /// The stages of an endpoint; `path` is what errors call it, and `route` what events do.
     pub(super) fn stages(
+        &self,
+        own: &Overrides,
+        (path, route): (&str, &str),
+        errors: &mut ConfigErrors,
+    ) -> Vec<Box<dyn Stage>> {
+        let mut stages = self.without_csrf(own, path, errors);
+        match &own.csrf_exempt {
+            None => stages.extend(self.csrf(route)),
+            Some(reason) if reason.trim().is_empty() => errors.note(
+                format!("{path}.csrf_exempt.reason"),
+                "expected a reason, found none",
+            ),
+            Some(_) => {}
+        }
+        stages
+    }
+
+    /// What keeps other sites from acting at `route`.
+    pub(super) fn csrf(&self, route: &str) -> Option<Box<dyn Stage>> {
+        let rules = Arc::clone(self.csrf.as_ref()?);
+        let stage = CsrfStage::new(rules, route, Arc::clone(&self.sink));
+        Some(Box::new(stage))
+    }
+
+    /// What is weak and no error; under `strict` it is one.
+    pub(super) fn into_warnings(
+        self,
+        config: &ApiConfig,
+        errors: &mut ConfigErrors,
+    ) -> Vec<ConfigError> {
+        if !config.is_strict() {
+            return self.weak;
+        }
+        for weak in self.weak {
+            errors.push(weak);
+        }
+        Vec::new()
+    }
+
+    fn without_csrf(
         &self,
         own: &Overrides,
         path: &str,
@@ -67,10 +128,10 @@ impl Surround {
         stages
     }
 
-    /// The stages of an endpoint of the engine's own.
+    /// The stages of an endpoint of the engine's own, where there is nothing to act on.
     pub(super) fn shared(&self) -> Vec<Box<dyn Stage>> {
         let mut none = ConfigErrors::new();
-        self.stages(&Overrides::default(), "", &mut none)
+        self.without_csrf(&Overrides::default(), "", &mut none)
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `authentication_failed` | warning | a credential was absent, malformed, wrong, expired, held back |
 //! | `authentication_unavailable` | error | whoever has to be asked could not be |
 //! | `authorization_denied` | warning | the caller is known, and may not |
+//! | `csrf_refused` | warning | a page of another site sent it, or its token does not hold |
 //! | `configuration_weak` | warning | something declared is weaker than it should be, at start |
 //!
 //! Fields: `client`, `method`, `route`, `request_id`, `status`, and where they are known `scheme`

@@ -288,6 +288,37 @@ fn the_error_handling_twin_keeps_what_failed_in_the_log() {
     twin.stop();
 }
 
+#[test]
+fn the_csrf_twin_asks_for_its_token_where_something_changes() {
+    let folder = Folder::new("csrf");
+    let twin = Example::start("guide_08", &folder.0);
+    let post = |headers: &str| {
+        let mut client = Client::tcp(twin.address);
+        client.send(format!(
+            "POST /ping HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: 0\r\n\r\n"
+        ));
+        client.answer().status
+    };
+    let mut client = Client::tcp(twin.address);
+    client.send("GET /ping HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let page = client.rest();
+    let cookie = page.split("csrf_token=").nth(1).unwrap();
+    let token = cookie.split(';').next().unwrap();
+    assert!(page.contains(&format!(
+        "set-cookie: csrf_token={token}; Path=/; Secure; SameSite=Strict\r\n"
+    )));
+    let held = format!("Cookie: csrf_token={token}\r\n");
+    let header = format!("X-CSRF-Token: {token}\r\n");
+    for refused in ["", &held, &header] {
+        assert_eq!(post(refused), 403, "{refused}");
+    }
+    let foreign = format!("{held}{header}Origin: https://evil.example\r\n");
+    assert_eq!(post(&foreign), 403);
+    assert_eq!(post(&format!("{held}{header}")), 200);
+    twin.logs("configuration_weak csrf.secret");
+    twin.stop();
+}
+
 #[cfg(feature = "tls")]
 mod https {
     use std::net::TcpStream;
