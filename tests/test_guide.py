@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import types
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -416,3 +418,20 @@ def test_the_csrf_block_asks_for_its_token_where_something_changes(caplog):
         assert module.calls == ["ping", "ping"]
     # The guide's secret is short, which is said and no more.
     assert "csrf.secret: is shorter than 32 bytes" in caplog.text
+
+
+def test_the_sql_block_gives_the_one_user_and_takes_injections_as_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("app.db") as database:
+        database.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)")
+        database.execute("INSERT INTO users (name) VALUES ('Ann'), ('Bob')")
+    database.close()
+    module = load(block("SQL Injection Prevention", "Best Practices"), "guide_12")
+    with TestClient(module.app) as client:
+        answer = client.get("/users/2")
+        assert (answer.status_code, answer.json()) == (200, {"id": 2, "name": "Bob"})
+        assert client.get("/users/3").status_code == 404
+        for injection in ("1 OR 1=1", "1;DROP TABLE users", "1'--", "1e0"):
+            assert client.get(f"/users/{quote(injection)}").status_code == 422
+        assert client.get("/users/1").json() == {"id": 1, "name": "Ann"}
+    module.db.close()

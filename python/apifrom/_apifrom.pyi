@@ -10,10 +10,11 @@ from collections.abc import (
     Iterator,
     Mapping,
     MutableMapping,
+    Sequence,
 )
 from datetime import datetime
 from os import PathLike
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, final, overload
+from typing import Any, ClassVar, Literal, LiteralString, Protocol, Self, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
@@ -24,13 +25,17 @@ __all__ = [
     "URL",
     "BackgroundTask",
     "BackgroundTasks",
+    "BaseDatabase",
     "BaseRequest",
     "Client",
+    "DatabaseStats",
     "Engine",
     "Exchange",
+    "Executed",
     "FileResponse",
     "HTMLResponse",
     "Headers",
+    "Identifier",
     "JSONResponse",
     "MutableHeaders",
     "Params",
@@ -39,11 +44,15 @@ __all__ = [
     "Request",
     "Response",
     "Revocation",
+    "Row",
+    "Rows",
     "Secret",
+    "Sql",
     "StartError",
     "StreamingResponse",
     "SyncRequest",
     "TestServer",
+    "Transaction",
     "_Call",
     "_Route",
     "_Worker",
@@ -54,9 +63,12 @@ __all__ = [
     "flush_logs",
     "freeze",
     "hash_password",
+    "ident",
+    "insecure_raw",
     "new_api_key",
     "secret",
     "serve",
+    "sql",
     "static_file",
     "verify_jws",
     "verify_jwt_token",
@@ -869,3 +881,196 @@ def _run_worker(started: Callable[[], Awaitable[object]]) -> int:
 
 def _pool_load() -> tuple[int, int]:
     """Calls that the pool runs, and calls that wait for one of its threads."""
+
+# Databases
+
+@final
+class Sql:
+    """A statement that `sql` composed, or that `insecure_raw` took as it is."""
+
+@final
+class Identifier:
+    """A name that may stand in a statement. See `ident`."""
+
+def ident(name: str, /, *, allowed: Sequence[str]) -> Identifier:
+    """A name for `sql`, such as the column to order by that a request chose.
+
+    Args:
+        name: The name.
+        allowed: The names that it may be.
+
+    Returns:
+        The name, quoted.
+
+    Raises:
+        StatementError: It is none of these. The text does not show it.
+    """
+
+def sql(template: LiteralString, /, *names: Identifier) -> Sql:
+    """Composes a statement: `sql("SELECT * FROM notes ORDER BY {}", ident(…, allowed=[…]))`.
+
+    Args:
+        template: The statement, with `{}` where a name belongs.
+        names: The names, in their order.
+
+    Raises:
+        StatementError: There are more names than places, or fewer.
+    """
+
+def insecure_raw(text: str) -> Sql:
+    """A statement, whatever it is.
+
+    Nothing that a request sent may be part of it: whoever sends that decides what the statement
+    does.
+    """
+
+@final
+class Row(Mapping[str, Any]):
+    """One row: `row["name"]`, `row.name`, `row[0]`, `dict(row)`. Its `repr` shows no value."""
+
+    def __getitem__(self, name: str | int, /) -> Any: ...
+    def __getattribute__(self, name: str, /) -> Any: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, name: object, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def get(self, name: str, default: Any = None, /) -> Any: ...
+    def keys(self) -> list[str]: ...  # type: ignore[override]
+    def values(self) -> list[Any]: ...  # type: ignore[override]
+    def items(self) -> list[tuple[str, Any]]: ...  # type: ignore[override]
+
+@final
+class Rows(Sequence[Row]):
+    """What a query gave, in its order. Its `repr` shows how many there are, and no value."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Row]: ...
+    def __iter__(self) -> Iterator[Row]: ...
+    def __contains__(self, value: object, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Executed:
+    """What a statement did that gives no rows."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows were inserted, changed or deleted."""
+    @property
+    def last_id(self) -> int:
+        """The key of the row that was inserted last on this connection; 0 where there is none."""
+
+@final
+class DatabaseStats:
+    """What a pool of connections does."""
+
+    @property
+    def size(self) -> int:
+        """How many connections there may be."""
+    @property
+    def open(self) -> int:
+        """How many are open."""
+    @property
+    def in_use(self) -> int:
+        """How many of these are in use."""
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for one."""
+
+_Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+@final
+class Transaction:
+    """A transaction: `with db.transaction() as transaction:` keeps all of it, or nothing.
+
+    What is asked of the database itself meanwhile does not belong to it.
+    """
+
+    def query(self, sql: LiteralString | Sql, parameters: _Parameters = None, /) -> Rows:
+        """As `Database.query`."""
+    def query_one(self, sql: LiteralString | Sql, parameters: _Parameters = None, /) -> Row | None:
+        """As `Database.query_one`."""
+    def execute(self, sql: LiteralString | Sql, parameters: _Parameters = None, /) -> Executed:
+        """As `Database.execute`."""
+    def commit(self) -> None:
+        """Keeps what was done. The transaction is over."""
+    def rollback(self) -> None:
+        """Undoes what was done. The transaction is over."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: object, error: object, traceback: object, /) -> bool: ...
+
+@disjoint_base
+class BaseDatabase:
+    """What `apifrom.database.Database` is made of."""
+
+    def __new__(cls, url: str, *, pool_size: int = 16, patience: float = 5.0) -> Self:
+        """Describes a database; nothing is opened before it is used.
+
+        Args:
+            url: `sqlite:///app.db` in the working directory, `sqlite:////var/app.db`, or
+                `sqlite://:memory:`, which has one connection.
+            pool_size: How many connections there may be: 1 to 1000.
+            patience: How long a caller waits for a connection, or for a lock, in seconds: a
+                thousandth to 3600.
+
+        Raises:
+            ConfigurationError: What is wrong, all of it.
+        """
+    def query(self, sql: LiteralString | Sql, parameters: _Parameters = None, /) -> Rows:
+        """The rows that a statement gives.
+
+        Args:
+            sql: One statement: a literal, or what `sql(…)` composed.
+            parameters: For its placeholders: a list for `?`, a dictionary for `:name`.
+
+        Raises:
+            StatementError: The statement or a parameter is wrong. No value is shown.
+            DatabaseUnavailable: The database cannot be asked now.
+        """
+    def query_one(self, sql: LiteralString | Sql, parameters: _Parameters = None, /) -> Row | None:
+        """The one row that a statement gives, or `None`.
+
+        Raises:
+            StatementError: There are several, too.
+        """
+    def execute(self, sql: LiteralString | Sql, parameters: _Parameters = None, /) -> Executed:
+        """Runs a statement that gives no rows.
+
+        Raises:
+            IntegrityError: The data would break a rule that the database keeps.
+            StatementError: The statement or a parameter is wrong. No value is shown.
+            DatabaseUnavailable: The database cannot be asked now.
+        """
+    def execute_many(self, sql: LiteralString | Sql, parameters: Iterable[_Parameters], /) -> int:
+        """Runs a statement once for each of many, in one transaction.
+
+        Returns:
+            How many rows were changed.
+        """
+    def transaction(self) -> Transaction:
+        """Begins a transaction, and takes the right to write."""
+    def migrate(self, migrations: Sequence[tuple[str, LiteralString]]) -> int:
+        """Brings the schema up to date: runs the steps that were not run yet, in their order.
+
+        Args:
+            migrations: The name of each step, and its statements.
+
+        Returns:
+            How many were run.
+
+        Raises:
+            StatementError: A step that was run is missing, was changed or moved, or one fails.
+        """
+    def ping(self) -> None:
+        """Returns when the database can be asked.
+
+        Raises:
+            DatabaseUnavailable: It cannot.
+        """
+    def stats(self) -> DatabaseStats:
+        """What the pool of connections does now."""
+    def close(self) -> None:
+        """Closes all connections, those in use when they come back."""

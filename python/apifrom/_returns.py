@@ -13,19 +13,21 @@ Internal: called by the engine for each endpoint.
 from __future__ import annotations
 
 import collections.abc as abc
+import dataclasses
 import enum
 import types
 import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from apifrom._apifrom import Response
+from apifrom._apifrom import Response, Row, Rows
 from apifrom.parameters import MISSING
 
 __all__ = ["Returns", "read"]
 
 _NONE = type(None)
 _FREE = {Any, object, MISSING}
+_ROWS = {Row, Rows}
 _SCALARS = {str, bytes, bytearray, memoryview, int, float, bool, _NONE}
 # Their values are written as text or numbers by the engine itself.
 _SCALAR_MODULES = {"datetime", "decimal", "ipaddress", "pathlib", "pathlib._local", "uuid"}
@@ -62,6 +64,8 @@ class Returns(NamedTuple):
     """True where `bytes` is one of the types."""
     streams_text: bool
     """True for a generator of `str`."""
+    single: bool
+    """True where every type is one object: of rows, the one that there is."""
 
 
 def read(annotation: Any) -> Returns:
@@ -89,6 +93,8 @@ def read(annotation: Any) -> Returns:
         nothing=nothing,
         takes_text=str in bodies,
         takes_bytes=bytes in bodies,
+        single=any(map(_is_object, bodies))
+        and all(_is_object(body) or body in {None, _NONE} for body in bodies),
         streams_text=bool(streams) and all(get_args(stream)[:1] == (str,) for stream in streams),
     )
 
@@ -148,9 +154,25 @@ def _is_plain(annotation: Any) -> bool:
     if not isinstance(annotation, type):
         return annotation is Any
     return (
-        annotation in _FREE | _SCALARS | _CONTAINERS
+        annotation in _FREE | _SCALARS | _CONTAINERS | _ROWS
         or annotation.__module__ in _SCALAR_MODULES
         or issubclass(annotation, enum.Enum)
+    )
+
+
+def _is_object(annotation: Any) -> bool:
+    """True for a dictionary, and for a class with fields."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _is_object(get_args(annotation)[0])
+    if isinstance(annotation, typing.NewType):
+        return _is_object(annotation.__supertype__)
+    kind = origin or annotation
+    return isinstance(kind, type) and (
+        kind in {abc.Mapping, abc.MutableMapping, Row}
+        or issubclass(kind, dict)
+        or dataclasses.is_dataclass(kind)
+        or hasattr(kind, "__pydantic_fields__")
     )
 
 

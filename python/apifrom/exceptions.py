@@ -13,7 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["ConfigurationError", "HTTPException", "UnreadableRequest"]
+__all__ = [
+    "ConfigurationError",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "HTTPException",
+    "IntegrityError",
+    "StatementError",
+    "UnreadableRequest",
+]
 
 
 class HTTPException(Exception):
@@ -111,3 +119,22 @@ class ConfigurationError(Exception):
         lines = [f"{len(self.errors)} configuration {noun}"]
         lines += [f"  {path}: {message}" for path, message in self.errors]
         return "\n".join(lines)
+
+
+class DatabaseError(Exception):
+    """A database did not do what it was asked. The text shows no parameter and no row."""
+
+
+class StatementError(DatabaseError):
+    """A statement, or what it was given, is wrong: a mistake of the program."""
+
+
+class IntegrityError(DatabaseError):
+    """The data would break a rule of the database: unique, not null, a reference, a check."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be asked now: locked, busy, full, unreadable or not there.
+
+    A handler that lets it pass answers 503 with `Retry-After`.
+    """

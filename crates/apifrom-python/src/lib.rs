@@ -14,6 +14,7 @@
 mod asgi;
 mod awaitable;
 mod constraints;
+mod database;
 mod dispatch;
 mod endpoint;
 mod fields;
@@ -45,6 +46,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _apifrom {
     #[pymodule_export]
     use crate::asgi::Exchange;
+    #[pymodule_export]
+    use crate::database::{
+        PyDatabase, PyExecuted, PyIdentifier, PyRow, PyRows, PySql, PyStats, PyTransaction, ident,
+        raw_sql, sql,
+    };
     #[pymodule_export]
     use crate::dispatch::{ProbeCall, ProbeRoute, ProbeWorker, pool_load, run_worker};
     #[pymodule_export]

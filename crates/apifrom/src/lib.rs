@@ -20,6 +20,8 @@ mod stage;
 mod store;
 
 pub mod cookie;
+#[cfg(feature = "database-sqlite")]
+pub mod database;
 pub mod extract;
 pub mod json;
 pub mod middleware;
@@ -32,6 +34,8 @@ pub mod violation;
 pub use self::api::{Api, Install};
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::config::{ApiConfig, DefaultAccess, ServerConfig, TlsConfig};
+#[cfg(feature = "database-sqlite")]
+pub use self::database::{Database, DatabaseError};
 pub use self::endpoint::{Binding, Endpoint, EndpointSpec, Router};
 pub use self::engine::{Call, Engine};
 pub use self::error::{ConfigError, ConfigErrors, ServeError};

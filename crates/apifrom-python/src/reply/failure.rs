@@ -18,6 +18,13 @@ use crate::responses::parse;
 pub(crate) fn from_exception(py: Python<'_>, error: &PyErr) -> Outcome {
     match problem(error.value(py)) {
         Ok(Some(problem)) => problem.into_response(),
+        Ok(None) if is_unavailable(py, error) => Err(Rejection::unavailable(
+            "database_unavailable",
+            "the database cannot be asked now; try again shortly",
+            1,
+        )
+        .caused_by(text(py, error))
+        .traced(traceback(py, error))),
         Ok(None) => Err(internal(py, error)),
         // Such as a header that cannot be sent.
         Err(error) => Err(internal(py, &error)),
@@ -50,6 +57,23 @@ fn problem(error: &Bound<'_, PyAny>) -> PyResult<Option<Problem>> {
         problem = problem.header(name.clone(), value.clone());
     }
     Ok(Some(problem))
+}
+
+/// What answers where a handler meant one object and there is no row.
+pub(super) fn not_found(py: Python<'_>) -> PyErr {
+    static ANSWER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    ANSWER
+        .import(py, "apifrom.exceptions", "HTTPException")
+        .and_then(|class| class.call1((404,)))
+        .map_or_else(|error| error, PyErr::from_value)
+}
+
+fn is_unavailable(py: Python<'_>, error: &PyErr) -> bool {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CLASS
+        .import(py, "apifrom.exceptions", "DatabaseUnavailable")
+        .and_then(|class| error.value(py).is_instance(class))
+        .unwrap_or_default()
 }
 
 /// 500. The text is formatted here and not before: most exceptions are answers.

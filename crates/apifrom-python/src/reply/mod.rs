@@ -8,6 +8,7 @@
 //! | `None` | 204 where the handler is annotated `-> None`, else `null` in JSON |
 //! | a generator of either kind | streamed: text where the annotation says `str`, else octets |
 //! | `(body, status)`, `(body, status, headers)` | that body, with these |
+//! | rows of a database | JSON; the one row where the annotation is for one object, 404 for none |
 //! | everything else | JSON, by [`crate::json`] |
 //!
 //! A tuple is a body with its status when it is exactly a `tuple`, of two elements of which the
@@ -33,6 +34,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
 
+use crate::database::{Shown, shown};
 use crate::json;
 use crate::responses::{
     BYTES, Content, Response, State, TEXT, merge, parse, parse_status, read_bytes, read_content,
@@ -126,6 +128,9 @@ fn draft(value: &Bound<'_, PyAny>, plan: &ReturnPlan, status: StatusCode) -> PyR
     if let Ok(response) = value.cast::<Response>() {
         return response.get().take(value.py());
     }
+    if let Some(shown) = shown(value) {
+        return in_rows(value.py(), &shown, plan, status);
+    }
     if value.is_none() && plan.is_nothing() {
         return Ok(State {
             status: StatusCode::NO_CONTENT,
@@ -150,6 +155,40 @@ fn draft(value: &Bound<'_, PyAny>, plan: &ReturnPlan, status: StatusCode) -> PyR
         return Ok(with_type(Content::Bytes(bytes), BYTES));
     }
     in_json(value, plan, status)
+}
+
+/// Rows, or the one that an annotation for one object means.
+fn in_rows(
+    py: Python<'_>,
+    shown: &Shown<'_>,
+    plan: &ReturnPlan,
+    status: StatusCode,
+) -> PyResult<State> {
+    let one;
+    let shown = match shown {
+        Shown::Many(rows) if plan.is_single() && status.is_success() => {
+            if rows.len() > 1 {
+                return Err(PyTypeError::new_err(format!(
+                    "{} is annotated to return one object and returned {} rows",
+                    plan.name(),
+                    rows.len()
+                )));
+            }
+            let Some(row) = rows.get(0) else {
+                return Err(failure::not_found(py));
+            };
+            one = row;
+            &Shown::One(&one)
+        }
+        shown => shown,
+    };
+    if plan.is_nothing() || plan.filters(status) {
+        return in_json(&shown.to_python(py)?, plan, status);
+    }
+    Ok(with_type(
+        Content::Bytes(shown.to_json()?),
+        "application/json",
+    ))
 }
 
 fn in_json(value: &Bound<'_, PyAny>, plan: &ReturnPlan, status: StatusCode) -> PyResult<State> {

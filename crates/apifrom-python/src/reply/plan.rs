@@ -31,6 +31,7 @@ pub(crate) struct ReturnPlan {
     takes_text: bool,
     takes_bytes: bool,
     streams_text: bool,
+    is_single: bool,
 }
 
 struct Filter {
@@ -57,6 +58,7 @@ impl ReturnPlan {
             takes_text: true,
             takes_bytes: true,
             streams_text: false,
+            is_single: false,
         };
         let Some(annotation) = annotation else {
             return Ok(plan);
@@ -73,6 +75,7 @@ impl ReturnPlan {
         plan.takes_text = returns.getattr("takes_text")?.extract()?;
         plan.takes_bytes = returns.getattr("takes_bytes")?.extract()?;
         plan.streams_text = returns.getattr("streams_text")?.extract()?;
+        plan.is_single = returns.getattr("single")?.extract()?;
         Ok(plan)
     }
 
@@ -99,6 +102,11 @@ impl ReturnPlan {
     /// True when the pieces of a stream are declared as text.
     pub(super) fn streams_text(&self) -> bool {
         self.streams_text
+    }
+
+    /// True when one object is declared, and nothing else.
+    pub(super) fn is_single(&self) -> bool {
+        self.is_single
     }
 
     /// True when a body with this status is filtered.

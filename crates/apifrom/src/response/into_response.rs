@@ -122,7 +122,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 /// Writes `value` into one buffer.
-pub(super) fn json(value: &impl Serialize) -> Result<Response, Rejection> {
+pub(crate) fn json(value: &impl Serialize) -> Result<Response, Rejection> {
     let mut bytes = Vec::with_capacity(128);
     serde_json::to_writer(&mut bytes, value)
         .map_err(|error| Rejection::internal().caused_by(error))?;

@@ -9,6 +9,8 @@ mod streaming;
 pub use self::answer::{RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of};
 pub use self::body::{ResponseBody, StreamError};
 pub use self::into_response::IntoResponse;
+#[cfg(feature = "database-sqlite")]
+pub(crate) use self::into_response::json;
 pub use self::problem::Problem;
 pub(crate) use self::problem::{Disclosure, shape, shape_answered};
 pub use self::streaming::{Piece, Streaming};

@@ -288,6 +288,33 @@ fn the_error_handling_twin_keeps_what_failed_in_the_log() {
     twin.stop();
 }
 
+#[cfg(feature = "database-sqlite")]
+#[test]
+fn the_sql_twin_gives_the_one_user_and_takes_injections_as_data() {
+    let folder = Folder::new("sql");
+    let path = folder.0.join("app.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);
+         INSERT INTO users (name) VALUES ('Ann'), ('Bob');",
+    )
+    .unwrap();
+    drop(db);
+    let twin = Example::start("guide_12", &folder.0);
+    let found = twin.ask("GET", "/users/2", None);
+    assert_eq!(
+        (found.status, body(&found)),
+        (200, json!({"id": 2, "name": "Bob"}))
+    );
+    assert_eq!(twin.ask("GET", "/users/3", None).status, 404);
+    for injection in ["1%20OR%201=1", "1;DROP%20TABLE%20users", "1'--"] {
+        let answer = twin.ask("GET", &format!("/users/{injection}"), None);
+        assert_eq!(answer.status, 422, "{injection}");
+    }
+    assert_eq!(twin.ask("GET", "/users/1", None).status, 200);
+    twin.stop();
+}
+
 #[test]
 fn the_csrf_twin_asks_for_its_token_where_something_changes() {
     let folder = Folder::new("csrf");

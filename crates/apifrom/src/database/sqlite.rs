@@ -1,0 +1,259 @@
+//! SQLite: a file, or the memory of this process.
+//!
+//! 1. A connection checks references, waits so long for locks as the pool for connections, and, on a
+//!    file, writes a log ahead, so that readers and the one writer do not hinder each other.
+//! 2. Extensions cannot be loaded, and neither a statement nor a schema can reach functions that touch
+//!    what is outside the database.
+//! 3. A database in memory lives as long as its one connection.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
+
+use super::error::{DatabaseError, DatabaseErrorKind};
+use super::rows::{Columns, Rows};
+use super::statement::{Bound, Statement};
+use super::value::{Parameters, Value};
+
+/// How many prepared statements a connection keeps.
+const PREPARED: usize = 128;
+
+/// Where a database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    File(PathBuf),
+    Memory,
+}
+
+impl Place {
+    /// The place that stands behind `sqlite:`.
+    pub(super) fn parse(rest: &str) -> Result<Self, String> {
+        let path = rest
+            .strip_prefix("//")
+            .ok_or("expected sqlite:/// and a path, or sqlite://:memory:")?;
+        let path = path.strip_prefix('/').unwrap_or(path);
+        if path.contains(['?', '#', '\0']) {
+            return Err("expected a path alone, without ? and #".into());
+        }
+        if path.is_empty() || path == ":memory:" {
+            return Ok(Self::Memory);
+        }
+        if rest.strip_prefix("///").is_none() {
+            return Err(
+                "expected three slashes before a path in the working directory \
+                        (sqlite:///app.db), and four before one from the root"
+                    .into(),
+            );
+        }
+        Ok(Self::File(path.into()))
+    }
+
+    /// Opens a connection that waits for locks as long as `patience`.
+    pub(super) fn open(&self, patience: Duration) -> Result<Session, DatabaseError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = match self {
+            Self::File(path) => Connection::open_with_flags(path, flags),
+            Self::Memory => Connection::open_in_memory_with_flags(flags),
+        };
+        let prepared = opened.and_then(|connection| self.prepare(connection, patience));
+        prepared
+            .map(|connection| Session { connection })
+            .map_err(|error| {
+                let error = converted(&error);
+                match self {
+                    Self::File(path) => {
+                        DatabaseError::new(error.kind(), format!("{}: {error}", path.display()))
+                    }
+                    Self::Memory => error,
+                }
+            })
+    }
+
+    fn prepare(
+        &self,
+        connection: Connection,
+        patience: Duration,
+    ) -> Result<Connection, rusqlite::Error> {
+        connection.busy_timeout(patience)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+        if matches!(self, Self::File(_)) && !connection.is_readonly("main")? {
+            // It answers with the mode that it has now. Where a file system cannot do it, the old
+            // one works as well.
+            connection.query_row("PRAGMA journal_mode = WAL", (), |row| {
+                row.get::<_, String>(0)
+            })?;
+            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+        }
+        Ok(connection)
+    }
+}
+
+/// What a statement did that gives no rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Executed {
+    /// How many rows were inserted, changed or deleted.
+    pub rows: u64,
+    /// The key of the row that was inserted last on this connection; 0 where there is none.
+    pub last_id: i64,
+}
+
+/// One open connection.
+pub(super) struct Session {
+    connection: Connection,
+}
+
+impl Session {
+    pub(super) fn query(
+        &self,
+        statement: &Statement,
+        parameters: &Parameters,
+    ) -> Result<Rows, DatabaseError> {
+        let mut prepared = self.prepared(statement, parameters)?;
+        let mut names = Vec::with_capacity(prepared.column_count());
+        for name in prepared.column_names() {
+            names.push(name.into());
+        }
+        if names.is_empty() {
+            return Err(DatabaseError::statement(
+                "the statement gives no rows; use execute",
+            ));
+        }
+        let width = names.len();
+        let columns = Columns::new(names)?;
+        let mut values = Vec::new();
+        let mut count = 0;
+        let mut rows = prepared.raw_query();
+        while let Some(row) = rows.next().map_err(|error| converted(&error))? {
+            count += 1;
+            for index in 0..width {
+                let value = row.get_ref(index).map_err(|error| converted(&error))?;
+                values.push(value_of(value)?);
+            }
+        }
+        Ok(Rows::new(columns, values, count))
+    }
+
+    pub(super) fn execute(
+        &self,
+        statement: &Statement,
+        parameters: &Parameters,
+    ) -> Result<Executed, DatabaseError> {
+        let before = self.connection.total_changes();
+        let mut prepared = self.prepared(statement, parameters)?;
+        // What it returns besides is passed over.
+        let mut rows = prepared.raw_query();
+        while rows.next().map_err(|error| converted(&error))?.is_some() {}
+        drop(rows);
+        Ok(Executed {
+            rows: self.connection.total_changes() - before,
+            last_id: self.connection.last_insert_rowid(),
+        })
+    }
+
+    /// Runs text of our own.
+    pub(super) fn run(&self, sql: &'static str) -> Result<(), DatabaseError> {
+        self.connection
+            .execute_batch(sql)
+            .map_err(|error| converted(&error))
+    }
+
+    /// Runs a migration, which may be several statements.
+    pub(super) fn run_all(&self, sql: &str) -> Result<(), DatabaseError> {
+        self.connection
+            .execute_batch(sql)
+            .map_err(|error| converted(&error))
+    }
+
+    /// True while a transaction is open.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    fn prepared(
+        &self,
+        statement: &Statement,
+        parameters: &Parameters,
+    ) -> Result<CachedStatement<'_>, DatabaseError> {
+        let Bound { text, values } = statement.bind(parameters)?;
+        let mut prepared = self
+            .connection
+            .prepare_cached(&text)
+            .map_err(|error| converted(&error))?;
+        for (index, value) in values.into_iter().enumerate() {
+            prepared
+                .raw_bind_parameter(index + 1, Given(value))
+                .map_err(|error| converted(&error))?;
+        }
+        Ok(prepared)
+    }
+}
+
+struct Given<'a>(&'a Value);
+
+impl ToSql for Given<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(*number),
+            Value::Real(number) => ValueRef::Real(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn value_of(value: ValueRef<'_>) -> Result<Value, DatabaseError> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => {
+                return Err(DatabaseError::unavailable(
+                    "the database holds text that is not UTF-8",
+                ));
+            }
+        },
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_owned()),
+    })
+}
+
+/// SQLite's own text names tables and columns, and never a value.
+fn converted(error: &rusqlite::Error) -> DatabaseError {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => DatabaseErrorKind::Integrity,
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::OutOfMemory
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::DiskFull
+            | ErrorCode::CannotOpen
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::NotADatabase
+            | ErrorCode::PermissionDenied,
+        ) => DatabaseErrorKind::Unavailable,
+        _ => DatabaseErrorKind::Statement,
+    };
+    let message = match error {
+        rusqlite::Error::SqliteFailure(code, message) => {
+            message.clone().unwrap_or_else(|| code.to_string())
+        }
+        // The text of the statement stands in it, which may hold literals.
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    DatabaseError::new(kind, message)
+}

@@ -1,0 +1,138 @@
+//! Transactions: all of it is kept, or nothing.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::error::DatabaseError;
+use super::rows::{Row, Rows};
+use super::sqlite::{Executed, Session};
+use super::statement::Sql;
+use super::value::Parameters;
+use super::{Database, Lent, only};
+
+/// A transaction. What is not committed when it is dropped is rolled back.
+///
+/// It takes the right to write when it begins, so that two never wait for each other in a circle.
+pub struct Transaction {
+    database: Database,
+    /// `None` when it is over.
+    lent: Mutex<Option<Lent>>,
+}
+
+impl Transaction {
+    pub(super) fn begin(database: &Database) -> Result<Self, DatabaseError> {
+        let lent = Lent::new(database)?;
+        lent.get()?.run("BEGIN IMMEDIATE")?;
+        Ok(Self {
+            database: database.clone(),
+            lent: Mutex::new(Some(lent)),
+        })
+    }
+
+    /// As [`Database::query`].
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub fn query(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: impl Into<Parameters>,
+    ) -> Result<Rows, DatabaseError> {
+        self.query_text(&sql.into().0, &parameters.into())
+    }
+
+    /// As [`Database::query_one`].
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub fn query_one(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: impl Into<Parameters>,
+    ) -> Result<Option<Row>, DatabaseError> {
+        only(&self.query(sql, parameters)?)
+    }
+
+    /// As [`Database::execute`].
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub fn execute(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: impl Into<Parameters>,
+    ) -> Result<Executed, DatabaseError> {
+        self.execute_text(&sql.into().0, &parameters.into())
+    }
+
+    /// Keeps what was done.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]: nothing of it is kept.
+    pub fn commit(&self) -> Result<(), DatabaseError> {
+        self.end("COMMIT")
+    }
+
+    /// Undoes what was done.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; nothing of it is kept either way.
+    pub fn rollback(&self) -> Result<(), DatabaseError> {
+        self.end("ROLLBACK")
+    }
+
+    /// [`Transaction::query`], for text that is known to be a literal elsewhere.
+    #[doc(hidden)]
+    pub fn query_text(&self, sql: &str, parameters: &Parameters) -> Result<Rows, DatabaseError> {
+        let statement = self.database.statement(sql)?;
+        self.with(|session| session.query(&statement, parameters))
+    }
+
+    /// [`Transaction::execute`], for text that is known to be a literal elsewhere.
+    #[doc(hidden)]
+    pub fn execute_text(
+        &self,
+        sql: &str,
+        parameters: &Parameters,
+    ) -> Result<Executed, DatabaseError> {
+        let statement = self.database.statement(sql)?;
+        self.with(|session| session.execute(&statement, parameters))
+    }
+
+    pub(super) fn run_all(&self, sql: &str) -> Result<(), DatabaseError> {
+        self.with(|session| session.run_all(sql))
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        let lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        let lent = lent.as_ref().ok_or_else(over)?;
+        let session = lent.get()?;
+        let result = work(session);
+        if session.is_in_transaction() {
+            return result;
+        }
+        // SQLite ends a transaction by itself where it cannot go on; a COMMIT in a statement does too.
+        result.and(Err(DatabaseError::statement(
+            "the transaction was ended by a statement; use commit() or rollback()",
+        )))
+    }
+
+    fn end(&self, how: &'static str) -> Result<(), DatabaseError> {
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        // Going back, it rolls back what could not be committed.
+        let lent = lent.take().ok_or_else(over)?;
+        lent.get()?.run(how)
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Transaction")
+    }
+}
+
+fn over() -> DatabaseError {
+    DatabaseError::statement("the transaction is over")
+}
