@@ -175,12 +175,20 @@ def host_of(request, fallback=None):
         lambda request: request.headers["x-user"],
         host_of,
         print,
-        "client",
     ],
-    ids=["attribute", "call", "global", "star", "header", "default", "built-in", "text"],
+    ids=["attribute", "call", "global", "star", "header", "default", "built-in"],
 )
-def test_any_other_key_function_stops_the_start(key):
-    with pytest.raises(ConfigurationError, match=r"rate_limit\.key_func: expected None or"):
+def test_any_other_function_is_called(key):
+    with TestClient(example([], key_func=key)) as client:
+        answer = client.get("/")
+        policy = answer.headers.get("ratelimit-policy", "")
+        assert answer.status_code == 503 or policy.startswith(('"key"', '"client"'))
+        assert not policy.startswith('"client"') or key is print
+
+
+@pytest.mark.parametrize("key", ["client", 5, ["identity"]], ids=["text", "number", "list"])
+def test_a_key_that_is_no_function_stops_the_start(key):
+    with pytest.raises(ConfigurationError, match=r"rate_limit\.key_func: expected a function"):
         example([], key_func=key).freeze()
 
 

@@ -44,7 +44,9 @@ def describe(
             "protections": own,
             "public": public,
             "surround": _registry.surround_of(function),
+            "limits": _registry.limits_of(function),
             "inherited": list(declaration.inherited),
+            "inherited_limits": list(declaration.limits),
             "scopes": list(declaration.scopes),
             **declaration.options,
         }

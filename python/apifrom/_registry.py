@@ -24,6 +24,7 @@ __all__ = [
     "apis",
     "claim",
     "declared",
+    "limit",
     "mark_public",
     "protect",
     "surround",
@@ -43,6 +44,7 @@ class Declaration:
         module: The globals of the module in which it stands.
         inherited: What the routers around it require, the outermost first.
         scopes: The scopes that those routers require.
+        limits: The limits that those routers have.
     """
 
     function: Callable[..., Any]
@@ -52,6 +54,7 @@ class Declaration:
     module: dict[str, Any]
     inherited: tuple[Protection, ...] = ()
     scopes: tuple[str, ...] = ()
+    limits: tuple[dict[str, Any], ...] = ()
 
     @property
     def name(self) -> str:
@@ -67,6 +70,7 @@ class _Said:
     protections: list[Protection]
     public: str | None = None
     surround: dict[str, dict[str, Any]] = field(default_factory=dict)
+    limits: list[dict[str, Any]] = field(default_factory=list)
 
 
 declared: list[Declaration] = []
@@ -114,6 +118,21 @@ def surround(function: Any, kind: str, options: dict[str, Any], module: dict[str
     kept[kind] = options
 
 
+def limit(function: Any, options: dict[str, Any], module: dict[str, Any]) -> None:
+    """Keeps that `function` has a limit of its own."""
+    _of(function, module).limits.append(options)
+
+
+def limits_of(function: Any) -> list[dict[str, Any]]:
+    """The limits of a function and of what it wraps."""
+    found: list[dict[str, Any]] = []
+    for each in _unwrapped(function):
+        said = _said_of(each)
+        if said is not None:
+            found.extend(said.limits)
+    return found
+
+
 def surround_of(function: Any) -> dict[str, dict[str, Any]]:
     """What surrounds a function in place of the whole API's; the outermost wins."""
     found: dict[str, dict[str, Any]] = {}
@@ -151,6 +170,7 @@ def unreached(served: Iterable[Declaration]) -> list[tuple[str, str]]:
             *(protection.declared_as for protection in said.protections),
             *(["public"] if said.public is not None else []),
             *said.surround,
+            *(["rate_limit"] if said.limits else []),
         ]
     ]
 

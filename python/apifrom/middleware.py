@@ -22,6 +22,7 @@ __all__ = [
     "cors",
     "csrf_exempt",
     "csrf_token",
+    "rate_limit",
     "security_headers",
 ]
 
@@ -196,9 +197,10 @@ class RateLimitMiddleware(_Declared):
 
     Clients are counted by address, an IPv6 client by its /64, before anybody is asked who they
     are: refused log-ins and unknown paths count as well; preflights, and paths or hosts that are
-    refused before a route is looked for, do not. Never more than `limit`
-    are accepted in any span of `window`; a request beyond it is answered 429 with `Retry-After`
-    and costs nothing. Added several times, each limit holds.
+    refused before a route is looked for, do not. By any other key a request counts once
+    authentication let it through, at endpoints alone. Never more than `limit` are accepted in any
+    span of `window`; a request beyond it is answered 429 with `Retry-After` and costs nothing.
+    Added several times, each limit holds.
     """
 
     kind = "rate_limit"
@@ -208,11 +210,12 @@ class RateLimitMiddleware(_Declared):
         *,
         limit: int,
         window: float,
-        key_func: Callable[[Any], Any] | None = None,
+        key_func: Callable[[Any], Any] | Literal["identity"] | None = None,
         storage: str = "memory",
         redis_url: str | None = None,
         headers: bool = True,
         max_keys: int = 1_000_000,
+        cost: int = 1,
     ) -> None:
         """Describes a limit; whatever is wrong with it stops the start.
 
@@ -220,8 +223,11 @@ class RateLimitMiddleware(_Declared):
             limit: How many requests pass in any span of the window: 1 to 1,000,000,000.
             window: The span in seconds: a thousandth to a year.
             key_func: Whose requests count together. `None` and `lambda request:
-                request.client.host` are the client's address, found without calling Python. Any
-                other function is a start-up error: it is not supported yet.
+                request.client.host` are the client's address, found without calling Python;
+                `"identity"` is whom authentication proved, and the address of anybody else. Any
+                other function, `def` or `async def`, is given the request and returns `str`,
+                `bytes`, `int`, a tuple of these, or `None` for the address; anything else, and an
+                exception, is 503.
             storage: Where counts are kept: `"memory"`, that is in this process. `"redis"` is a
                 start-up error: it is not supported yet.
             redis_url: For `storage="redis"` alone.
@@ -229,6 +235,7 @@ class RateLimitMiddleware(_Declared):
                 `-Reset` (seconds until all is back), `RateLimit` and `RateLimit-Policy`.
             max_keys: How many clients are counted apart. Beyond it new clients share counters,
                 which may refuse early and never forget.
+            cost: As how many a request counts: 1 to `limit`.
         """
         super().__init__(
             limit=limit,
@@ -238,7 +245,69 @@ class RateLimitMiddleware(_Declared):
             redis_url=redis_url,
             headers=headers,
             max_keys=max_keys,
+            cost=cost,
         )
+
+
+def rate_limit(
+    rule: str,
+    *,
+    key: Callable[[Any], Any] | Literal["identity"] | None = None,
+    cost: int = 1,
+    headers: bool = True,
+    max_keys: int = 1_000_000,
+) -> Callable[[_F], _F]:
+    """Limits the calls of one endpoint, beside what the API and its routers allow; stackable.
+
+    Args:
+        rule: How many in which span: `"100/minute"` (`second`, `minute`, `hour`, `day`), or
+            `"10/30s"` (a number of `s`, `m`, `h` or `d`).
+        key: Whose calls count together: what `key_func` of `RateLimitMiddleware` takes.
+        cost: As how many a call counts.
+        headers: Says on every answer how much is left.
+        max_keys: How many keys are counted apart.
+
+    Returns:
+        A decorator, for above or below `@api`.
+
+    Raises:
+        TypeError: `rule` is no text: `@rate_limit` needs its parentheses.
+    """
+    if not isinstance(rule, str):
+        raise TypeError('write @rate_limit("100/minute")')
+    options = _limit(rule, key=key, cost=cost, headers=headers, max_keys=max_keys)
+    module = sys._getframe(1).f_globals
+
+    def declare(function: _F) -> _F:
+        _registry.limit(function, options, module)
+        return function
+
+    return declare
+
+
+def _limit(rule: str, **options: Any) -> dict[str, Any]:
+    """What the engine reads of a limit that is written as a text."""
+    key = options.pop("key", None)
+    return {"rule": rule, "key_func": None if _is_client_host(key) else key, **options}
+
+
+def limits(given: object) -> tuple[dict[str, Any], ...]:
+    """The limits of a router: a text, a `RateLimitMiddleware`, or several of them.
+
+    Raises:
+        TypeError: Anything else.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return (_limit(given),)
+    if isinstance(given, RateLimitMiddleware):
+        return (given.options,)
+    if isinstance(given, Sequence):
+        return tuple(limit for each in given for limit in limits(each))
+    raise TypeError(
+        f'limit: expected "100/minute" or a RateLimitMiddleware, found {type(given).__name__}'
+    )
 
 
 def _is_client_host(function: object) -> bool:

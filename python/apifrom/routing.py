@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from apifrom import _registry
 from apifrom._registry import Declaration
+from apifrom.middleware import RateLimitMiddleware, limits
 from apifrom.security import Protection, protections
 
 __all__ = ["Router"]
@@ -110,6 +111,7 @@ class Router(Endpoints):
         *,
         auth: Protection | Sequence[Protection] | None = None,
         scopes: Sequence[str] = (),
+        limit: str | RateLimitMiddleware | Sequence[str | RateLimitMiddleware] | None = None,
     ) -> None:
         """Makes a router without endpoints.
 
@@ -117,9 +119,11 @@ class Router(Endpoints):
             prefix: What stands before the path template of each endpoint, such as `/v1`.
             auth: Who may call: `jwt_required(…)` and its like. Several must all be met.
             scopes: The scopes that whoever was authenticated must have.
+            limit: How many requests pass to all of its endpoints together: `"100/minute"`, or a
+                `RateLimitMiddleware`. Of several, each holds.
 
         Raises:
-            TypeError: `auth` is no protection, or `scopes` no list.
+            TypeError: `auth` is no protection, `scopes` no list, or `limit` no limit.
         """
         if isinstance(scopes, str):
             raise TypeError(f"scopes: expected a list of texts, found {scopes!r}")
@@ -127,6 +131,7 @@ class Router(Endpoints):
         self.prefix = prefix
         self.auth = protections(auth, "auth")
         self.scopes = tuple(scopes)
+        self.limits = limits(limit)
 
     def __repr__(self) -> str:
         return f"Router({self.prefix!r})"
@@ -139,6 +144,7 @@ class Router(Endpoints):
                 route=self.prefix + each.route,
                 inherited=(*self.auth, *each.inherited),
                 scopes=(*self.scopes, *each.scopes),
+                limits=(*self.limits, *each.limits),
             )
 
 

@@ -115,7 +115,7 @@ impl Described {
         let gate = fields.some("gate");
         let own = fields.take("protections");
         let inherited = fields.take("inherited");
-        let surrounds = fields.some("surround");
+        let around = ["surround", "inherited_limits", "limits"].map(|name| fields.some(name));
         fields.finish(|_| None);
         let path = format!("routes.{name}");
         if let Some(own) = own {
@@ -124,7 +124,7 @@ impl Described {
         if let Some(inherited) = inherited {
             guarded.inherited = protections.read(&inherited, &path, errors)?;
         }
-        let surround = Surround::read_all(surrounds, &path, errors)?;
+        let surround = Surround::read_all(around, &path, errors)?;
         let gate = match gate {
             Some(gate) => Gate::read(&gate.cast_into::<PyDict>()?, protections, errors)?,
             None => None,

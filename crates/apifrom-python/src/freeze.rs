@@ -16,10 +16,10 @@ use pyo3::types::{PyDict, PyList};
 use crate::endpoint;
 use crate::fields::Fields;
 use crate::logging::PythonSink;
-use crate::middleware::{FactsByTemplate, PythonMiddleware};
+use crate::middleware::{Places, PythonMiddleware};
 use crate::request::Facts;
 use crate::security::Protections;
-use crate::surround::Surround;
+use crate::surround::{SharedLimits, Surround};
 
 /// A frozen API and what it is served with.
 #[pyclass(frozen, name = "Engine")]
@@ -85,7 +85,7 @@ pub(crate) fn freeze(
     }
     let root_path: Arc<str> = Arc::from(settings.root_path.as_str());
     let depth = settings.max_json_depth;
-    let mut routers = Vec::new();
+    let mut read = Vec::new();
     let mut facts = HashMap::new();
     for described in endpoints.iter() {
         let described = described.cast_into::<PyDict>()?;
@@ -93,13 +93,18 @@ pub(crate) fn freeze(
         if let Some(described) = described {
             let shared = described.facts(py, depth, &root_path);
             facts.insert(described.place().1, Arc::clone(&shared));
-            routers.push(spec(py, described, depth, shared));
+            read.push((described, shared));
         }
     }
     let places = Places {
         facts: Arc::new(facts),
         unrouted: Facts::new(py, [], &root_path, depth),
     };
+    let mut limits = SharedLimits::default();
+    let routers: Vec<Router> = read
+        .into_iter()
+        .map(|(described, facts)| spec(py, described, depth, facts, &places, &mut limits))
+        .collect();
     let (own, surround) = read_middleware(middleware, &places, &mut settings, &mut errors)?;
     let mut api = Api::with_config(settings)
         .log_to(Arc::new(PythonSink::new(py)?))
@@ -110,7 +115,7 @@ pub(crate) fn freeze(
     for router in routers {
         api = api.router(router);
     }
-    api = surround.on_api(api);
+    api = surround.on_api(api, &places);
     for middleware in own {
         api = api.add_middleware(middleware);
     }
@@ -302,12 +307,6 @@ fn read_tls(fields: &mut Fields<'_, '_>) -> Option<TlsConfig> {
     }
 }
 
-/// What own middleware is told of the endpoints.
-struct Places {
-    facts: FactsByTemplate,
-    unrouted: Arc<Facts>,
-}
-
 fn read_middleware(
     declared: &Bound<'_, PyList>,
     places: &Places,
@@ -341,7 +340,7 @@ fn read_middleware(
                 let options = middleware.getattr("options")?.cast_into::<PyDict>()?;
                 settings.error_handling = read_error_handling(&options, errors)?;
             }
-            _ => match PythonMiddleware::read(&middleware, &places.facts, &places.unrouted) {
+            _ => match PythonMiddleware::read(&middleware, places) {
                 Ok(Some(found)) => own.push(found),
                 Ok(None) => errors.note(
                     &path,
@@ -377,6 +376,8 @@ fn spec(
     mut described: endpoint::Described,
     depth: usize,
     facts: Arc<Facts>,
+    places: &Places,
+    limits: &mut SharedLimits,
 ) -> Router {
     let max_body_size = described.max_body_size;
     let guarded = described.take_guarded();
@@ -397,7 +398,7 @@ fn spec(
     if let Some(policy) = policy {
         spec = spec.policy(policy, false);
     }
-    spec = surround.on_endpoint(spec);
+    spec = surround.on_endpoint(spec, places, limits);
     let mut router = Router::new("").scopes(guarded.scopes);
     for protection in guarded.inherited {
         router = router.auth(protection);

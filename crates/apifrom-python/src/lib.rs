@@ -22,6 +22,7 @@ mod files;
 mod freeze;
 mod handler;
 mod json;
+mod key;
 mod logging;
 mod middleware;
 mod policy;

@@ -26,7 +26,19 @@ use crate::request::{self, Facts, SharedBody};
 use crate::responses::Response;
 
 /// What the requests of each endpoint have in common, by its path template.
-pub(crate) type FactsByTemplate = Arc<HashMap<String, Arc<Facts>>>;
+#[derive(Clone)]
+pub(crate) struct Places {
+    pub(crate) facts: Arc<HashMap<String, Arc<Facts>>>,
+    /// Of a request that no endpoint of the program's answers.
+    pub(crate) unrouted: Arc<Facts>,
+}
+
+impl Places {
+    /// What the requests of the endpoint at `template` have in common.
+    pub(crate) fn at(&self, template: &str) -> Arc<Facts> {
+        Arc::clone(self.facts.get(template).unwrap_or(&self.unrouted))
+    }
+}
 
 /// One object of the program's.
 pub(crate) struct PythonMiddleware {
@@ -37,9 +49,7 @@ struct Hooks {
     before: Option<Hook>,
     around: Option<Hook>,
     after: Option<Hook>,
-    facts: FactsByTemplate,
-    /// Of a request that no endpoint of the program's answers.
-    unrouted: Arc<Facts>,
+    places: Places,
 }
 
 /// One of the three functions.
@@ -99,17 +109,12 @@ impl PythonMiddleware {
     ///
     /// # Errors
     /// What is wrong with one of them.
-    pub(crate) fn read(
-        object: &Bound<'_, PyAny>,
-        facts: &FactsByTemplate,
-        unrouted: &Arc<Facts>,
-    ) -> PyResult<Option<Self>> {
+    pub(crate) fn read(object: &Bound<'_, PyAny>, places: &Places) -> PyResult<Option<Self>> {
         let hooks = Hooks {
             before: Hook::read(object, "before", 1)?,
             around: Hook::read(object, "around", 2)?,
             after: Hook::read(object, "after", 2)?,
-            facts: Arc::clone(facts),
-            unrouted: Arc::clone(unrouted),
+            places: places.clone(),
         };
         if let Some(around) = &hooks.around
             && !around.is_async
@@ -152,8 +157,8 @@ impl apifrom::Middleware for PythonMiddleware {
             return After::Ready(response);
         };
         let facts = original.template.as_deref().map_or_else(
-            || Arc::clone(&hooks.unrouted),
-            |template| hooks.facts_of(template),
+            || Arc::clone(&hooks.places.unrouted),
+            |template| hooks.places.at(template),
         );
         let work = Watch {
             hooks: Arc::clone(hooks),
@@ -175,10 +180,6 @@ impl apifrom::Middleware for PythonMiddleware {
 struct Answered(Outcome);
 
 impl Hooks {
-    fn facts_of(&self, template: &str) -> Arc<Facts> {
-        Arc::clone(self.facts.get(template).unwrap_or(&self.unrouted))
-    }
-
     /// Asks `before`: the request to go on with, or its answer.
     async fn ask(self: &Arc<Self>, mut request: Request, next: &Next) -> Result<Request, Answered> {
         let Some(before) = &self.before else {
@@ -186,7 +187,7 @@ impl Hooks {
         };
         let body = SharedBody::take(&mut request);
         let work = Before {
-            facts: self.facts_of(next.template()),
+            facts: self.places.at(next.template()),
             hooks: Arc::clone(self),
             given: Some((request, body)),
             shown: None,
@@ -204,7 +205,7 @@ impl Hooks {
         };
         let body = SharedBody::take(&mut request);
         let work = Surround {
-            facts: self.facts_of(next.template()),
+            facts: self.places.at(next.template()),
             hooks: Arc::clone(&self),
             given: Some((request, body, next)),
             shown: None,

@@ -1,5 +1,7 @@
 //! Reads what surrounds every call, for the whole API and for single endpoints.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apifrom::cookie::SameSite;
@@ -11,6 +13,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::fields::Fields;
+use crate::key::DeclaredKey;
+use crate::middleware::Places;
 use crate::security::text_of;
 
 /// What an API or an endpoint declares, each kind at most once for an endpoint.
@@ -19,21 +23,68 @@ pub(crate) struct Surround {
     cors: Vec<Cors>,
     csrf: Vec<Csrf>,
     csrf_exempt: Option<String>,
-    rate_limits: Vec<RateLimit>,
+    rate_limits: Vec<Limited>,
     security_headers: Vec<SecurityHeaders>,
 }
 
+/// A limit as Python declared it.
+struct Limited {
+    limit: RateLimit,
+    key: Option<DeclaredKey>,
+    /// Where it was declared, for one that several endpoints share.
+    shared: Option<usize>,
+}
+
+impl Limited {
+    fn placed(self, places: &Places) -> RateLimit {
+        match self.key {
+            Some(key) => self.limit.key(key.placed(places)),
+            None => self.limit,
+        }
+    }
+}
+
+/// The limits that endpoints share, by where they were declared.
+#[derive(Default)]
+pub(crate) struct SharedLimits(HashMap<usize, Arc<RateLimit>>);
+
 impl Surround {
-    /// Reads all that one endpoint has of its own, by kind.
+    /// Reads the limits of an endpoint; `shared` ones are those of a router.
+    ///
+    /// # Errors
+    /// Python's own; what is wrong with an option is noted.
+    fn read_limits(
+        &mut self,
+        given: Option<Bound<'_, PyAny>>,
+        shared: bool,
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> PyResult<()> {
+        let Some(given) = given else {
+            return Ok(());
+        };
+        for options in given.try_iter()? {
+            let options = options?.cast_into::<PyDict>()?;
+            let mut limited = read_rate_limit(&options, path, errors)?;
+            // It lives as long as its router, so its address names it.
+            limited.shared = shared.then(|| options.as_ptr() as usize);
+            self.rate_limits.push(limited);
+        }
+        Ok(())
+    }
+
+    /// Reads all that one endpoint has of its own, by kind; the limits of its routers; and its own.
     ///
     /// # Errors
     /// Python's own; what is wrong with an option is noted.
     pub(crate) fn read_all(
-        given: Option<Bound<'_, PyAny>>,
+        [given, inherited, limits]: [Option<Bound<'_, PyAny>>; 3],
         path: &str,
         errors: &mut ConfigErrors,
     ) -> PyResult<Self> {
         let mut surround = Self::default();
+        surround.read_limits(inherited, true, &format!("{path}.limit"), errors)?;
+        surround.read_limits(limits, false, &format!("{path}.rate_limit"), errors)?;
         let Some(given) = given else {
             return Ok(surround);
         };
@@ -77,23 +128,36 @@ impl Surround {
     }
 
     /// Declares all of it on `api`.
-    pub(crate) fn on_api(self, api: Api) -> Api {
+    pub(crate) fn on_api(self, api: Api, places: &Places) -> Api {
         let api = self.cors.into_iter().fold(api, Api::add_middleware);
         let api = self.csrf.into_iter().fold(api, Api::add_middleware);
         let api = self
             .security_headers
             .into_iter()
             .fold(api, Api::add_middleware);
-        self.rate_limits.into_iter().fold(api, Api::add_middleware)
+        let limits = self.rate_limits.into_iter();
+        limits.fold(api, |api, limit| api.add_middleware(limit.placed(places)))
     }
 
     /// Declares all of it on an endpoint.
-    pub(crate) fn on_endpoint(self, spec: EndpointSpec) -> EndpointSpec {
+    pub(crate) fn on_endpoint(
+        self,
+        spec: EndpointSpec,
+        places: &Places,
+        known: &mut SharedLimits,
+    ) -> EndpointSpec {
         let spec = self.cors.into_iter().fold(spec, EndpointSpec::cors);
         let spec = self
             .csrf_exempt
             .into_iter()
             .fold(spec, EndpointSpec::csrf_exempt);
+        let spec = self.rate_limits.into_iter().fold(spec, |spec, limited| {
+            let Some(place) = limited.shared else {
+                return spec.rate_limit(limited.placed(places));
+            };
+            let limit = known.0.entry(place);
+            spec.shared_limit(limit.or_insert_with(|| Arc::new(limited.placed(places))))
+        });
         self.security_headers
             .into_iter()
             .fold(spec, EndpointSpec::security_headers)
@@ -158,14 +222,22 @@ fn read_rate_limit(
     options: &Bound<'_, PyDict>,
     path: &str,
     errors: &mut ConfigErrors,
-) -> PyResult<RateLimit> {
+) -> PyResult<Limited> {
     let mut limit = RateLimit::new(1, Duration::from_secs(1));
+    let mut key = None;
     let mut storage = String::from("memory");
     let mut fields = Fields::new(options, path, errors)?;
+    if let Some(rule) = fields.optional_text("rule") {
+        match RateLimit::parse(&rule) {
+            Ok(read) => limit = read,
+            Err(why) => fields.note("rule", why.message()),
+        }
+    }
     fields.number("limit", &mut limit.limit);
     fields.seconds("window", &mut limit.window);
     fields.flag("headers", &mut limit.headers);
     fields.number("max_keys", &mut limit.max_keys);
+    fields.number("cost", &mut limit.cost);
     fields.text("storage", &mut storage);
     if storage != "memory" {
         fields.note(
@@ -177,15 +249,28 @@ fn read_rate_limit(
         fields.note("redis_url", "is given, and storage is \"memory\"");
     }
     // What names the client's address alone was taken out.
-    if fields.some("key_func").is_some() {
-        fields.note(
-            "key_func",
-            "expected None or `lambda request: request.client.host`: other keys are not supported \
-             yet",
-        );
+    if let Some(function) = fields.some("key_func") {
+        if function
+            .extract::<&str>()
+            .is_ok_and(|name| name == "identity")
+        {
+            limit = limit.by_identity();
+        } else {
+            key = DeclaredKey::read(&function)?;
+            if key.is_none() {
+                fields.note(
+                    "key_func",
+                    "expected a function of the request, \"identity\" or None",
+                );
+            }
+        }
     }
     fields.finish(|_| None);
-    Ok(limit)
+    Ok(Limited {
+        limit,
+        key,
+        shared: None,
+    })
 }
 
 fn read_security_headers(

@@ -11,7 +11,7 @@ use crate::config::ApiConfig;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::extract::argument::{Limits, Place};
 use crate::handler::Handler;
-use crate::middleware::{Cors, SecurityHeaders};
+use crate::middleware::{Cors, RateLimit, SecurityHeaders};
 use crate::routing::PathTemplate;
 use crate::security::{DeclaredPolicy, Policy, Protection};
 use crate::stage::Stage;
@@ -43,6 +43,8 @@ pub struct EndpointSpec {
 pub(crate) struct Overrides {
     pub(crate) cors: Option<Cors>,
     pub(crate) security_headers: Option<SecurityHeaders>,
+    /// Beside those of the whole API.
+    pub(crate) rate_limits: Vec<Arc<RateLimit>>,
     /// Why other sites may act here with a browser's credentials.
     pub(crate) csrf_exempt: Option<String>,
 }
@@ -131,6 +133,23 @@ impl EndpointSpec {
         self
     }
 
+    /// Lets so many requests pass here as `limit` says, beside what the API and the routers around let
+    /// pass. Declared several times, each holds.
+    #[must_use]
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.surround.rate_limits.push(Arc::new(limit));
+        self
+    }
+
+    /// Like [`EndpointSpec::rate_limit`], with counts that are those of every other endpoint which was
+    /// given the same value.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn shared_limit(mut self, limit: &Arc<RateLimit>) -> Self {
+        self.surround.rate_limits.push(Arc::clone(limit));
+        self
+    }
+
     /// Takes requests that pages of other sites cause, whatever the API says: for a webhook, say, whose
     /// sender is proved by a signature.
     ///
@@ -177,6 +196,7 @@ pub struct Router {
     prefix: String,
     protections: Vec<Protection>,
     scopes: Vec<String>,
+    limits: Vec<Arc<RateLimit>>,
     specs: Vec<EndpointSpec>,
 }
 
@@ -201,6 +221,12 @@ impl Router {
         self
     }
 
+    /// Lets so many requests pass as `limit` says, to all of the router's endpoints together.
+    pub fn limit(mut self, limit: RateLimit) -> Self {
+        self.limits.push(Arc::new(limit));
+        self
+    }
+
     /// Adds endpoints.
     pub fn endpoints(mut self, specs: impl IntoIterator<Item = EndpointSpec>) -> Self {
         self.specs.extend(specs);
@@ -219,12 +245,15 @@ impl Router {
             prefix,
             protections,
             scopes,
+            limits,
             specs,
         } = self;
         specs.into_iter().map(move |mut spec| {
             spec.template.insert_str(0, &prefix);
             spec.inherited.splice(0..0, protections.iter().cloned());
             spec.scopes.splice(0..0, scopes.iter().cloned());
+            let around = limits.iter().cloned();
+            spec.surround.rate_limits.splice(0..0, around);
             spec
         })
     }

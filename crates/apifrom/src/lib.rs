@@ -8,6 +8,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod handler;
+mod key;
 mod logging;
 mod origin;
 mod rejection;
@@ -43,6 +44,7 @@ pub use self::extract::{
     Cookie, Form, FromParameter, FromRequest, Header, Json, Path, Query, State,
 };
 pub use self::handler::{After, Handler, Middleware, Next, Outcome, Reply};
+pub use self::key::{KeyFunction, KeyPart, Keyed};
 pub use self::logging::{FieldValue, Level, Logger, Record, Sink, TracingSink};
 pub use self::middleware::ErrorHandling;
 pub use self::rejection::Rejection;

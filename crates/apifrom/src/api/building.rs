@@ -82,7 +82,7 @@ impl Building<'_> {
             template: None,
             route: None,
             methods: Vec::new(),
-            stages: self.surround.shared().into(),
+            stages: self.surround.shared(name).into(),
             handler,
             // It reads no body, so none is too large for it.
             max_body_size: u64::MAX,
@@ -99,6 +99,7 @@ impl Building<'_> {
         if let Some(endpoint) = self.endpoints.get_mut(index) {
             let mut surround = std::mem::take(&mut endpoint.stages).into_vec();
             surround.extend(self.surround.csrf("(merged service)"));
+            surround.extend(self.surround.keyed("(merged service)"));
             endpoint.stages = in_order(surround, guarded.stages);
             endpoint.protections = guarded.protections;
             endpoint.max_body_size = self.config.max_body_size;

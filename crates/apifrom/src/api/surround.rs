@@ -7,7 +7,7 @@ use crate::endpoint::Overrides;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::logging::Sink;
 use crate::middleware::{
-    Cors, CorsStage, Csrf, CsrfRules, CsrfStage, RateLimit, RateLimitStage, SecurityHeaders,
+    Cors, CorsStage, Csrf, CsrfRules, CsrfStage, Limit, RateLimit, RateLimitStage, SecurityHeaders,
     SecurityHeadersStage,
 };
 use crate::stage::Stage;
@@ -28,7 +28,9 @@ pub(super) struct Surround {
     csrf: Option<Arc<CsrfRules>>,
     security_headers: Option<Arc<SecurityHeadersStage>>,
     /// Shared by all endpoints, so that a client's requests count together.
-    rate_limits: Vec<Arc<RateLimitStage>>,
+    rate_limits: Vec<Arc<Limit>>,
+    /// Those that endpoints and routers declare, each compiled once.
+    declared: Vec<(Arc<RateLimit>, Option<Arc<Limit>>)>,
     sink: Arc<dyn Sink>,
     /// What is weaker than it should be, and no error.
     weak: Vec<ConfigError>,
@@ -50,6 +52,7 @@ impl Declared {
         Surround {
             csrf,
             weak,
+            declared: Vec::new(),
             sink: Arc::clone(sink),
             cors: only(&self.cors, "cors", errors)
                 .and_then(|cors| kept(cors.compile(), None, errors)),
@@ -67,12 +70,19 @@ impl Declared {
 impl Surround {
     /// The stages of an endpoint; `path` is what errors call it, and `route` what events do.
     pub(super) fn stages(
-        &self,
+        &mut self,
         own: &Overrides,
         (path, route): (&str, &str),
         errors: &mut ConfigErrors,
     ) -> Vec<Box<dyn Stage>> {
-        let mut stages = self.without_csrf(own, path, errors);
+        let mut stages = self.basic(own, path, route, errors);
+        for limit in &own.rate_limits {
+            stages.extend(
+                self.declared(limit, path, errors)
+                    .map(|limit| self.limiting(&limit, route)),
+            );
+        }
+        stages.extend(self.keyed(route));
         match &own.csrf_exempt {
             None => stages.extend(self.csrf(route)),
             Some(reason) if reason.trim().is_empty() => errors.note(
@@ -106,10 +116,44 @@ impl Surround {
         Vec::new()
     }
 
-    fn without_csrf(
+    /// The limits of the whole API that know who calls.
+    pub(super) fn keyed(&self, route: &str) -> Vec<Box<dyn Stage>> {
+        let keyed = self
+            .rate_limits
+            .iter()
+            .filter(|limit| !limit.is_by_client());
+        keyed.map(|limit| self.limiting(limit, route)).collect()
+    }
+
+    fn limiting(&self, limit: &Arc<Limit>, route: &str) -> Box<dyn Stage> {
+        let stage = RateLimitStage::new(Arc::clone(limit), route, Arc::clone(&self.sink));
+        Box::new(stage)
+    }
+
+    /// What `declared` comes to. A router's stands at each of its endpoints, and is one.
+    fn declared(
+        &mut self,
+        declared: &Arc<RateLimit>,
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> Option<Arc<Limit>> {
+        let known = self
+            .declared
+            .iter()
+            .find(|(known, _)| Arc::ptr_eq(known, declared));
+        if let Some((_, limit)) = known {
+            return limit.clone();
+        }
+        let limit = kept(declared.compile(), Some(path), errors);
+        self.declared.push((Arc::clone(declared), limit.clone()));
+        limit
+    }
+
+    fn basic(
         &self,
         own: &Overrides,
         path: &str,
+        route: &str,
         errors: &mut ConfigErrors,
     ) -> Vec<Box<dyn Stage>> {
         let cors = match &own.cors {
@@ -123,15 +167,16 @@ impl Surround {
             None => self.security_headers.clone(),
         };
         stages.extend(headers.map(|headers| Box::new(headers) as Box<dyn Stage>));
-        let limits = self.rate_limits.iter().cloned();
-        stages.extend(limits.map(|limit| Box::new(limit) as Box<dyn Stage>));
+        let limits = self.rate_limits.iter().filter(|limit| limit.is_by_client());
+        stages.extend(limits.map(|limit| self.limiting(limit, route)));
         stages
     }
 
-    /// The stages of an endpoint of the engine's own, where there is nothing to act on.
-    pub(super) fn shared(&self) -> Vec<Box<dyn Stage>> {
+    /// The stages of an endpoint of the engine's own, where there is nothing to act on: `route` is what
+    /// events call it.
+    pub(super) fn shared(&self, route: &str) -> Vec<Box<dyn Stage>> {
         let mut none = ConfigErrors::new();
-        self.without_csrf(&Overrides::default(), "", &mut none)
+        self.basic(&Overrides::default(), "", route, &mut none)
     }
 }
 

@@ -7,10 +7,12 @@
 //! | `authentication_unavailable` | error | whoever has to be asked could not be |
 //! | `authorization_denied` | warning | the caller is known, and may not |
 //! | `csrf_refused` | warning | a page of another site sent it, or its token does not hold |
+//! | `rate_limited` | warning | a limit refused; one record a second and limit |
 //! | `configuration_weak` | warning | something declared is weaker than it should be, at start |
 //!
 //! Fields: `client`, `method`, `route`, `request_id`, `status`, and where they are known `scheme`
-//! (the method of authentication), `reason` and `subject`.
+//! (the method of authentication), `reason`, `subject` and `left_out` (how many events of the kind got no
+//! record before this one).
 
 use std::fmt::Write as _;
 
@@ -29,6 +31,8 @@ pub(crate) struct SecurityEvent<'a> {
     pub(crate) subject: Option<&'a str>,
     /// What the caller is answered; 0 while it is not decided.
     pub(crate) status: u16,
+    /// How many events of the kind were left out before this one.
+    pub(crate) left_out: u64,
 }
 
 impl SecurityEvent<'_> {
@@ -68,6 +72,9 @@ impl SecurityEvent<'_> {
         }
         if self.status != 0 {
             add("status", FieldValue::Number(self.status.into()));
+        }
+        if self.left_out != 0 {
+            add("left_out", FieldValue::Number(self.left_out));
         }
         let mut record = Record::new(
             Logger::Security,

@@ -326,6 +326,7 @@ impl Inner {
             reason: None,
             subject: identity.subject(),
             status: 0,
+            left_out: 0,
         }
         .write(&*self.sink, &self.route, head, context);
         context.identities.push(identity);
@@ -391,6 +392,7 @@ impl Inner {
             reason: Some(reason),
             subject,
             status,
+            left_out: 0,
         }
         .write(&*self.sink, &self.route, head, context);
     }

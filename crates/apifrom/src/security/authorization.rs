@@ -65,6 +65,7 @@ impl Stage for Authorization {
             reason: Some("insufficient_scope"),
             subject: first.and_then(|identity| identity.subject()),
             status: 403,
+            left_out: 0,
         }
         .write(&*self.sink, &self.route, head, context);
         let rejection = Rejection::new(

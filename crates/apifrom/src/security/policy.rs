@@ -208,6 +208,7 @@ impl Inner {
             reason: Some(reason),
             subject: first.and_then(|identity| identity.subject()),
             status,
+            left_out: 0,
         }
         .write(&*self.sink, &self.route, head, context);
     }

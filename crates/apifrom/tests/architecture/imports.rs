@@ -23,6 +23,7 @@ const GROUND_FLOOR: &[&str] = &[
     "stage",
     "clock",
     "json",
+    "key",
     "cookie",
     "urlencoded",
     "secret",

@@ -7,7 +7,10 @@ use std::time::Duration;
 use apifrom::middleware::RateLimit;
 use apifrom::security::ApiKeyRequired;
 use apifrom::testing::TestClient;
-use apifrom::{Api, ConfigErrors, EndpointSpec, IntoResponse, Reply, Request};
+use apifrom::{
+    Api, ConfigErrors, Context, EndpointSpec, Head, IntoResponse, KeyPart, Keyed, Rejection, Reply,
+    Request, Router,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -85,4 +88,123 @@ fn limits_that_cannot_hold_stop_the_start_and_all_fields_are_named() {
     }
     let too_long = RateLimit::new(1, Duration::from_secs(31_536_001));
     assert!(limited(&[too_long]).is_err());
+}
+
+/// An endpoint behind a key, that counts its calls.
+fn locked(calls: &Arc<AtomicUsize>) -> EndpointSpec {
+    let calls = Arc::clone(calls);
+    let handler = move |_: Request| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        Reply::Ready("in".into_response())
+    };
+    EndpointSpec::new("locked", "/locked", ["GET"], move |_| {
+        Some(Arc::new(handler))
+    })
+    .protect(
+        ApiKeyRequired::new()
+            .key("key-1", ["a"; 0])
+            .key("key-2", ["a"; 0]),
+    )
+}
+
+fn minute(limit: u32) -> RateLimit {
+    RateLimit::new(limit, Duration::from_mins(1))
+}
+
+#[test]
+fn a_key_function_says_whose_requests_count_together() {
+    let by_header = |head: &Head, _: &Context| {
+        let key = head.headers.get("x-key");
+        key.map(|key| key.as_bytes().to_vec())
+            .map(|key| KeyPart::from(key.as_slice()))
+    };
+    let calls = Arc::default();
+    let api = Api::new()
+        .add_middleware(minute(2).key(by_header))
+        .endpoints([locked(&calls)]);
+    let client = TestClient::new(api.build().unwrap());
+    let ask = |key: &str| {
+        let request = client.get("/locked").header("x-api-key", "key-1");
+        request.header("x-key", key).send().unwrap()
+    };
+    assert_eq!([ask("a").status(), ask("a").status()], [200, 200]);
+    let refused = ask("a");
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.header("ratelimit-policy"), Some("\"key\";q=2;w=60"));
+    assert_eq!(ask("b").status(), 200);
+    // Whoever is not let in reaches no key function, and neither does what is not there.
+    for _ in 0..4 {
+        assert_eq!(
+            client
+                .get("/locked")
+                .header("x-key", "c")
+                .send()
+                .unwrap()
+                .status(),
+            401
+        );
+        assert_eq!(
+            client
+                .get("/no")
+                .header("x-key", "c")
+                .send()
+                .unwrap()
+                .status(),
+            404
+        );
+    }
+    assert_eq!(ask("c").status(), 200);
+    assert_eq!(calls.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_key_function_that_fails_or_waits_is_heeded() {
+    let failing = |_: &Head, _: &Context| Keyed::Failed(Rejection::internal().caused_by("no"));
+    let waiting = |_: &Head, _: &Context| {
+        Keyed::Wait(Box::pin(async {
+            tokio::task::yield_now().await;
+            Keyed::from("same")
+        }))
+    };
+    let calls = Arc::default();
+    let build = |limit: RateLimit| {
+        let api = Api::new().endpoints([locked(&calls).rate_limit(limit)]);
+        TestClient::new(api.build().unwrap())
+    };
+    let ask = |client: &TestClient| {
+        let request = client.get("/locked").header("x-api-key", "key-1");
+        request.send().unwrap().status().as_u16()
+    };
+    assert_eq!(ask(&build(minute(1).key(failing))), 503);
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    let client = build(minute(1).key(waiting));
+    assert_eq!([ask(&client), ask(&client)], [200, 429]);
+}
+
+#[test]
+fn identities_routers_and_endpoints_have_limits_of_their_own() {
+    let calls = Arc::default();
+    let router = Router::new("/v1")
+        .limit(minute(3))
+        .endpoints([locked(&calls).rate_limit(minute(2).by_identity())]);
+    let other = EndpointSpec::new("open", "/open", ["GET"], |_| {
+        Some(Arc::new(|_: Request| Reply::Ready("open".into_response())))
+    });
+    let api = Api::new().router(router.endpoints([other]));
+    let client = TestClient::new(api.build().unwrap());
+    let ask = |path: &str, key: &str| {
+        let request = client.get(path).header("x-api-key", key);
+        request.send().unwrap().status().as_u16()
+    };
+    assert_eq!(ask("/v1/locked", "key-1"), 200);
+    assert_eq!(ask("/v1/locked", "key-1"), 200);
+    assert_eq!(ask("/v1/locked", "key-1"), 429);
+    // All three counted for the router.
+    assert_eq!(ask("/v1/open", "key-1"), 429);
+    assert_eq!(ask("/v1/locked", "key-2"), 429);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    let wrong = Api::new().endpoints([locked(&calls).rate_limit(minute(1).cost(2))]);
+    let found = wrong.build().unwrap_err();
+    let paths: Vec<_> = found.iter().map(apifrom::ConfigError::path).collect();
+    assert_eq!(paths, ["routes.locked.rate_limit.cost"]);
 }

@@ -286,6 +286,7 @@ impl Guarded {
             reason: Some(why.reason()),
             subject: first.and_then(|identity| identity.subject()),
             status: refusal.status().as_u16(),
+            left_out: 0,
         }
         .write(&*self.sink, &self.route, head, context);
         Decision::Refuse(refusal)

@@ -4,12 +4,15 @@
 //!    asked who they are: refused log-ins, unknown paths and failures too. What does not count is
 //!    preflights that a policy about origins answers, and what is refused before a route is looked
 //!    for (another host, a path that cannot be read), which reaches nothing that a limit protects.
+//!    By any other key ([`RateLimit::key`], [`RateLimit::by_identity`]) it is counted once
+//!    authentication let it through, at endpoints alone; a key function that fails refuses with 503.
 //! 2. Never more than `limit` are accepted in any span of `window`, and none is refused while fewer
 //!    than `limit` were accepted in the last `window` × (1 + 1/32). What is refused costs nothing.
 //! 3. A refused request is answered 429, with the seconds until one more would pass.
 //! 4. At most `max_keys` clients are counted apart, each in at most 256 bytes. Idle ones go first; when
 //!    all count, new ones share 4,096 counters, so an overflow may refuse early and never forgets.
-//! 5. Addresses are kept as keyed digests only.
+//! 5. Addresses and keys are kept as keyed digests only.
+//! 6. Of the refusals of one limit the log has one a second, and how many it left out.
 //!
 //! | header | what it says |
 //! |---|---|
@@ -48,36 +51,26 @@
 //!
 //! Standard: RFC 6585 §4 (429), RFC 9110 §10.2.3 (`Retry-After`), draft-ietf-httpapi-ratelimit-headers.
 
+mod key;
 mod memory;
+mod refusals;
 mod rule;
+mod stage;
 
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use http::StatusCode;
-use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-
-use self::memory::{Digester, Memory};
-use self::rule::{Count, Rule};
-use crate::clock::instant;
+pub(crate) use self::stage::{Limit, RateLimitStage};
 use crate::error::ConfigError;
-use crate::rejection::Rejection;
-use crate::request::{Context, Head, Notes};
-use crate::response::Response;
-use crate::stage::{Decision, Slot, Stage};
-
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const STATE: HeaderName = HeaderName::from_static("ratelimit");
+use crate::key::{KeyFunction, Shared};
 
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_hours(8_760);
 /// The largest number that a structured field may hold (RFC 9651 §3.3.1) is far above it.
 const HIGHEST: u32 = 1_000_000_000;
 
-/// How many requests of one client address pass.
+/// How many requests of one client pass.
 #[doc(alias = "RateLimitMiddleware")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -90,6 +83,17 @@ pub struct RateLimit {
     pub headers: bool,
     /// How many clients are counted apart. Defaults to 1,000,000.
     pub max_keys: u32,
+    /// As how many a request counts: 1 to the limit. Defaults to 1.
+    pub cost: u32,
+    key: Key,
+}
+
+/// Whose requests count together.
+#[derive(Debug, Clone)]
+enum Key {
+    Client,
+    Identity,
+    Function(Shared),
 }
 
 impl RateLimit {
@@ -100,7 +104,46 @@ impl RateLimit {
             window,
             headers: true,
             max_keys: 1_000_000,
+            cost: 1,
+            key: Key::Client,
         }
+    }
+
+    /// Reads `100/minute`: a number, and `second`, `minute`, `hour` or `day`, or a number of `s`, `m`,
+    /// `h` or `d`, as in `10/30s`.
+    ///
+    /// # Errors
+    /// When it is written in another way.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let expected = || {
+            ConfigError::new(
+                "rate_limit",
+                format!("expected a limit such as \"100/minute\" or \"10/30s\", found {text:?}"),
+            )
+        };
+        let (limit, span) = text.split_once('/').ok_or_else(expected)?;
+        let is_plain =
+            |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let number =
+            |digits: &str| -> Option<u32> { digits.parse().ok().filter(|_| is_plain(digits)) };
+        let limit = number(limit).ok_or_else(expected)?;
+        let (count, unit) = match span {
+            "second" | "minute" | "hour" | "day" => (1, span.get(..1)),
+            _ => {
+                let end = span.len().saturating_sub(1);
+                let count = span.get(..end).and_then(number).ok_or_else(expected)?;
+                (count, span.get(end..))
+            }
+        };
+        let seconds = match unit {
+            Some("s") => 1,
+            Some("m") => 60,
+            Some("h") => 3_600,
+            Some("d") => 86_400,
+            _ => return Err(expected()),
+        };
+        let window = Duration::from_secs(u64::from(count) * seconds);
+        Ok(Self::new(limit, window))
     }
 
     /// Sets [`RateLimit::headers`].
@@ -117,8 +160,33 @@ impl RateLimit {
         self
     }
 
+    /// Sets [`RateLimit::cost`].
+    #[must_use]
+    pub fn cost(mut self, cost: u32) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    /// Counts the requests of one caller together, as authentication proved them, wherever they come
+    /// from. Whoever is not authenticated is counted by address.
+    #[must_use]
+    pub fn by_identity(mut self) -> Self {
+        self.key = Key::Identity;
+        self
+    }
+
+    /// Counts requests together for which `function` says the same.
+    ///
+    /// # Security
+    /// What a caller can choose freely (a header, say) limits nobody who wants to get around it.
+    #[must_use]
+    pub fn key(mut self, function: impl KeyFunction) -> Self {
+        self.key = Key::Function(Shared(Arc::new(function)));
+        self
+    }
+
     /// The limit as requests meet it.
-    pub(crate) fn compile(&self) -> Result<RateLimitStage, Vec<ConfigError>> {
+    pub(crate) fn compile(&self) -> Result<Limit, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut wrong = |field, message| errors.push(ConfigError::new(field, message));
         if !(1..=HIGHEST).contains(&self.limit) {
@@ -132,120 +200,79 @@ impl RateLimit {
         if self.max_keys == 0 {
             wrong("rate_limit.max_keys", "expected 1 or more, found 0".into());
         }
-        if !errors.is_empty() {
-            return Err(errors);
+        if self.limit > 0 && !(1..=self.limit).contains(&self.cost) {
+            let message = format!("expected 1 to the limit, found {}", self.cost);
+            wrong("rate_limit.cost", message);
         }
-        let rule = Rule::new(self.limit, self.window);
-        let window = whole_seconds(rule.window());
-        Ok(RateLimitStage {
-            memory: Memory::new(rule, self.max_keys),
-            digester: Digester::default(),
-            begin: instant(),
-            shown: self.headers.then(|| Prepared {
-                limit: HeaderValue::from(rule.limit()),
-                policy: text(format!("\"client\";q={};w={window}", rule.limit())),
-            }),
-        })
-    }
-}
-
-/// A limit, its counts and what of its headers never changes.
-pub(crate) struct RateLimitStage {
-    memory: Memory,
-    digester: Digester,
-    /// What times are counted from. It never goes back.
-    begin: Instant,
-    /// `None` where nothing is said.
-    shown: Option<Prepared>,
-}
-
-#[derive(Clone)]
-struct Prepared {
-    limit: HeaderValue,
-    policy: HeaderValue,
-}
-
-/// What the answer says about the limit with the fewest left.
-#[derive(Clone)]
-struct Shown {
-    prepared: Prepared,
-    remaining: u32,
-    reset: u32,
-}
-
-impl RateLimitStage {
-    fn ask(&self, context: &Context) -> Count {
-        let digest = match context.client.network() {
-            IpAddr::V4(ip) => self.digester.digest(&ip.octets()),
-            IpAddr::V6(ip) => self.digester.digest(&ip.octets()),
-        };
-        let now = instant().duration_since(self.begin).as_nanos();
-        // Five centuries.
-        let now = u64::try_from(now).unwrap_or(u64::MAX);
-        self.memory.ask(digest, 1, now)
-    }
-
-    fn keep(&self, count: &Count, context: &mut Context) {
-        let Some(prepared) = &self.shown else {
-            return;
-        };
-        let stages = &mut context.notes.stages;
-        let tighter = stages.get::<Shown>().is_some_and(|shown| {
-            // A limit that refuses is the one to show.
-            count.accepted && shown.remaining <= count.remaining
-        });
-        if !tighter {
-            stages.insert(Shown {
-                prepared: prepared.clone(),
-                remaining: count.remaining,
-                reset: whole_seconds(count.reset),
-            });
+        if errors.is_empty() {
+            Ok(Limit::new(self))
+        } else {
+            Err(errors)
         }
     }
 }
 
-impl Stage for RateLimitStage {
-    fn slot(&self) -> Slot {
-        Slot::ClientRateLimit
+impl fmt::Display for RateLimit {
+    /// As in `100 in 60s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {:?}", self.limit, self.window)
     }
+}
 
-    fn decide(&self, _head: &Head, context: &mut Context) -> Decision {
-        let count = self.ask(context);
-        self.keep(&count, context);
-        if count.accepted {
-            return Decision::Pass;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_read_as_it_is_written() {
+        for (text, limit, seconds) in [
+            ("100/minute", 100, 60),
+            ("1/second", 1, 1),
+            ("5/hour", 5, 3_600),
+            ("7/day", 7, 86_400),
+            ("10/30s", 10, 30),
+            ("10/2m", 10, 120),
+            ("10/12h", 10, 43_200),
+            ("10/7d", 10, 604_800),
+        ] {
+            let read = RateLimit::parse(text).unwrap();
+            assert_eq!(
+                (read.limit, read.window.as_secs()),
+                (limit, seconds),
+                "{text}"
+            );
         }
-        let wait = whole_seconds(count.retry_after).max(1);
-        let refusal = Rejection::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            "too many requests; try again later",
-        );
-        Decision::Refuse(refusal.header(RETRY_AFTER, HeaderValue::from(wait)))
+        for text in [
+            "",
+            "/",
+            "100",
+            "100/",
+            "/minute",
+            "100/minutes",
+            "100/month",
+            "1e2/minute",
+            "-1/minute",
+            "+1/minute",
+            " 1/minute",
+            "1/ minute",
+            "1/m",
+            "1/0.5s",
+            "1/30",
+            "99999999999/minute",
+            "1/99999999999s",
+            "1/30\u{e4}",
+            "1/minute/second",
+        ] {
+            let error = RateLimit::parse(text).unwrap_err();
+            assert!(error.message().contains("100/minute"), "{text}");
+        }
+        let zero = RateLimit::parse("0/minute")
+            .unwrap()
+            .compile()
+            .err()
+            .unwrap();
+        assert_eq!(zero[0].path(), "rate_limit.limit");
+        let none = RateLimit::parse("1/0s").unwrap().compile().err().unwrap();
+        assert_eq!(none[0].path(), "rate_limit.window");
     }
-
-    fn finish(&self, notes: &Notes, response: &mut Response) {
-        // Where several limits are, each writes the same.
-        let Some(shown) = notes.stages.get::<Shown>() else {
-            return;
-        };
-        let headers = response.headers_mut();
-        headers.insert(LIMIT, shown.prepared.limit.clone());
-        headers.insert(REMAINING, HeaderValue::from(shown.remaining));
-        headers.insert(RESET, HeaderValue::from(shown.reset));
-        headers.insert(POLICY, shown.prepared.policy.clone());
-        let state = format!("\"client\";r={};t={}", shown.remaining, shown.reset);
-        headers.insert(STATE, text(state));
-    }
-}
-
-/// Rounded up, so that whoever waits so long has waited long enough.
-fn whole_seconds(time: Duration) -> u32 {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    u32::try_from(seconds).unwrap_or(u32::MAX)
-}
-
-/// Digits and punctuation are always a header's value.
-fn text(value: String) -> HeaderValue {
-    HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""))
 }
