@@ -259,3 +259,34 @@ def test_a_cookie_of_the_handlers_own_stays():
     with TestClient(app) as client:
         names = [line.partition("=")[0] for line in client.get("/").headers.getlist("set-cookie")]
         assert names == ["sid", NAME]
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_a_token_belongs_to_the_session_that_a_handler_keeps(kind):
+    def plain(request):
+        return request.cookies.get("sid")
+
+    async def awaited(request):
+        return request.cookies.get("sid")
+
+    example = Example(session=plain if kind == "def" else awaited)
+    with TestClient(example.app) as client:
+        token = token_of(client.get("/form", cookies={"sid": "ann"}))
+
+        def post(sid):
+            headers = {"cookie": f"sid={sid}; {NAME}={token}", "x-csrf-token": token}
+            return client.post("/form", headers=headers, data={"note": "x"}).status_code
+
+        assert [post("ann"), post("bob")] == [200, 403]
+    assert example.calls == ["form"]
+
+
+def test_a_session_function_that_fails_lets_nobody_pass(caplog):
+    example = Example(session=lambda request: 1 / 0)
+    with TestClient(example.app) as client:
+        for answer in (client.get("/form"), client.post("/form")):
+            assert answer.status_code == 503
+            assert "set-cookie" not in answer.headers
+    assert "ZeroDivisionError" in caplog.text
+    with pytest.raises(ConfigurationError, match=r"csrf\.session"):
+        Example(session="sid").app.freeze()

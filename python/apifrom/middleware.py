@@ -116,6 +116,7 @@ class CSRFMiddleware(_Declared):
         samesite: str = "lax",
         methods: Sequence[str] = ("POST", "PUT", "PATCH", "DELETE"),
         trusted_origins: Sequence[str] = (),
+        session: Callable[[Any], Any] | None = None,
     ) -> None:
         """Describes the protection; whatever is wrong with it stops the start.
 
@@ -132,6 +133,10 @@ class CSRFMiddleware(_Declared):
             methods: The methods that are protected.
             trusted_origins: Other origins whose pages may send requests that bear a token:
                 `https://example.com`, `https://*.example.com`.
+            session: Names the session that a token belongs to, for sessions that handlers keep: a
+                function of the request, `def` or `async def`, that returns `str`, `bytes`, `int`, a
+                tuple of these, or `None` for none. An exception is 503. A Basic log-in and what a
+                cookie proved to this API are bound without it.
         """
         super().__init__(
             secret=secret,
@@ -142,6 +147,7 @@ class CSRFMiddleware(_Declared):
             samesite=samesite,
             methods=methods,
             trusted_origins=trusted_origins,
+            session=session,
         )
 
 

@@ -21,7 +21,7 @@ use crate::security::text_of;
 #[derive(Default)]
 pub(crate) struct Surround {
     cors: Vec<Cors>,
-    csrf: Vec<Csrf>,
+    csrf: Vec<(Csrf, Option<DeclaredKey>)>,
     csrf_exempt: Option<String>,
     rate_limits: Vec<Limited>,
     security_headers: Vec<SecurityHeaders>,
@@ -130,7 +130,12 @@ impl Surround {
     /// Declares all of it on `api`.
     pub(crate) fn on_api(self, api: Api, places: &Places) -> Api {
         let api = self.cors.into_iter().fold(api, Api::add_middleware);
-        let api = self.csrf.into_iter().fold(api, Api::add_middleware);
+        let api = self.csrf.into_iter().fold(api, |api, (csrf, session)| {
+            api.add_middleware(match session {
+                Some(session) => csrf.session(session.placed(places)),
+                None => csrf,
+            })
+        });
         let api = self
             .security_headers
             .into_iter()
@@ -177,7 +182,11 @@ fn read_cors(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors)
     Ok(cors)
 }
 
-fn read_csrf(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors) -> PyResult<Csrf> {
+fn read_csrf(
+    options: &Bound<'_, PyDict>,
+    path: &str,
+    errors: &mut ConfigErrors,
+) -> PyResult<(Csrf, Option<DeclaredKey>)> {
     let mut csrf = Csrf::new("");
     csrf.secrets.clear();
     let mut fields = Fields::new(options, path, errors)?;
@@ -207,8 +216,15 @@ fn read_csrf(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors)
     }
     fields.texts("methods", &mut csrf.methods);
     fields.texts("trusted_origins", &mut csrf.trusted_origins);
+    let mut session = None;
+    if let Some(function) = fields.some("session") {
+        session = DeclaredKey::read(&function)?;
+        if session.is_none() {
+            fields.note("session", "expected a function of the request, or None");
+        }
+    }
     fields.finish(|_| None);
-    Ok(csrf)
+    Ok((csrf, session))
 }
 
 fn read_secret(given: &Bound<'_, PyAny>, csrf: &mut Csrf, fields: &mut Fields<'_, '_>) {

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use apifrom::middleware::{Cors, Csrf};
 use apifrom::security::{ApiKeyRequired, BasicAuthRequired};
 use apifrom::testing::{TestAnswer, TestClient, TestRequest};
-use apifrom::{Api, ApiConfig, EndpointSpec, IntoResponse, Reply, Request};
+use apifrom::{
+    Api, ApiConfig, Context, EndpointSpec, Head, IntoResponse, KeyPart, Keyed, Rejection, Reply,
+    Request,
+};
 
 const SECRET: &str = "a secret for tests that is longer than 32 bytes";
 
@@ -435,4 +438,43 @@ fn another_set_cookie_of_the_handler_stays() {
     assert_eq!(lines[0], "sid=1; Path=/");
     assert!(lines[1].starts_with("__Host-csrf="));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+#[test]
+fn a_token_belongs_to_the_session_that_the_program_keeps() {
+    let session = |head: &Head, _: &Context| {
+        let line = head.headers.get("cookie")?.to_str().ok()?;
+        let sid = line
+            .split("; ")
+            .find_map(|pair| pair.strip_prefix("sid="))?;
+        Some(KeyPart::from(sid))
+    };
+    let example = Example::new(Csrf::new(SECRET).session(session));
+    let page = |cookies: &str| {
+        let page = example.client.get("/open").header("cookie", cookies);
+        token(&page.send().unwrap())
+    };
+    let (ann, nobody) = (page("sid=ann"), page("a=b"));
+    let post = |sid: &str, token: &str| {
+        let cookies = format!("sid={sid}; {}", cookie(token));
+        let post = example.client.post("/open").header("cookie", cookies);
+        post.header("x-csrf-token", token)
+    };
+    example.accepts(post("ann", &ann));
+    example.refuses(post("bob", &ann), "csrf_token_invalid");
+    example.refuses(post("ann", &nobody), "csrf_token_invalid");
+    let kept = format!("sid=ann; {}", cookie(&ann));
+    let again = example.client.get("/open").header("cookie", kept);
+    assert_eq!(again.send().unwrap().header("set-cookie"), None);
+}
+
+#[test]
+fn a_session_that_cannot_be_told_lets_nobody_pass() {
+    let failing = |_: &Head, _: &Context| Keyed::Failed(Rejection::internal().caused_by("no"));
+    let example = Example::new(Csrf::new(SECRET).session(failing));
+    for request in [example.client.get("/open"), example.client.post("/open")] {
+        let (answer, calls) = example.counted(|| request.send().unwrap());
+        assert_eq!((answer.status().as_u16(), calls), (503, 0));
+        assert_eq!(answer.header("set-cookie"), None);
+    }
 }

@@ -61,6 +61,7 @@ pub(super) fn compile(csrf: &Csrf) -> Result<(CsrfRules, Vec<ConfigError>), Vec<
                 form_field: csrf.form_field.as_str().into(),
                 methods: methods.into(),
                 trusted,
+                session: csrf.session.clone(),
                 attributes: format!("; Path=/{secure}; SameSite={}", csrf.same_site.as_str())
                     .into(),
             };

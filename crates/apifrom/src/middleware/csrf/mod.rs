@@ -12,7 +12,8 @@
 //!    and they are the same; the token was made here, for this session. Anything else is refused.
 //!
 //! A refused caller gets 403, and the handler is not called. A session is what the ambient credential
-//! proves; without one, tokens hold for everybody who has none.
+//! proves, and what the function says that [`Csrf::session`] is given; without either, tokens hold for
+//! everybody who has none. Where the function fails, nobody passes (503).
 //!
 //! A token is 32 random bytes and an HMAC over them and the session. It travels in a cookie that
 //! scripts can read and other sites cannot, and an answer that sets it is `no-store`.
@@ -68,7 +69,8 @@ use self::site::Sender;
 use self::token::{Session, Token, Tokens};
 use crate::cookie::{CookieLimits, Cookies, Found, SameSite};
 use crate::error::ConfigError;
-use crate::logging::{Level, SecurityEvent, Sink};
+use crate::key::{KeyFunction, Keyed, Shared, encoded};
+use crate::logging::{Level, SecurityEvent, Sink, request_failed};
 use crate::origin::Origins;
 use crate::rejection::Rejection;
 use crate::request::{Context, Head, Notes};
@@ -102,6 +104,7 @@ pub struct Csrf {
     /// Other origins whose pages may send requests that bear a token, `https://example.com` or
     /// `https://*.example.com`. Defaults to none.
     pub trusted_origins: Vec<String>,
+    session: Option<Shared>,
 }
 
 impl Csrf {
@@ -116,6 +119,7 @@ impl Csrf {
             same_site: SameSite::Lax,
             methods: ["POST", "PUT", "PATCH", "DELETE"].map(Into::into).into(),
             trusted_origins: Vec::new(),
+            session: None,
         }
     }
 
@@ -175,6 +179,14 @@ impl Csrf {
         self
     }
 
+    /// Binds tokens to the session that `function` names, for sessions that handlers keep: the value of
+    /// their cookie, say. Defaults to none.
+    #[must_use]
+    pub fn session(mut self, function: impl KeyFunction) -> Self {
+        self.session = Some(Shared(Arc::new(function)));
+        self
+    }
+
     /// The protection as requests meet it, and what is weak about it.
     pub(crate) fn compile(&self) -> Result<(CsrfRules, Vec<ConfigError>), Vec<ConfigError>> {
         compile::compile(self)
@@ -203,6 +215,7 @@ pub(crate) struct CsrfRules {
     form_field: Box<str>,
     methods: Box<[Method]>,
     trusted: Origins,
+    session: Option<Shared>,
     /// What stands behind the token in the cookie.
     attributes: Box<str>,
 }
@@ -323,17 +336,71 @@ impl Guarded {
         }))
     }
 
+    /// The rules, from the first on.
+    fn decide(self: &Arc<Self>, session: &Session, head: &Head, context: &mut Context) -> Decision {
+        let rules = &self.rules;
+        if !rules.methods.contains(&head.method) {
+            return self.ensure(session, head, context);
+        }
+        let sent = rules
+            .cookie(head)
+            .and_then(|cookie| Ok((cookie, rules.header(head)?)));
+        match sent {
+            Err(why) => self.refuse(why, head, context),
+            Ok((cookie, Some(repeated))) => {
+                let found = rules.judge(&cookie, repeated, session);
+                self.settle(found, head, context)
+            }
+            Ok((cookie, None)) => match form::kind(head) {
+                Some(kind) => self.read_form(kind, cookie, session.clone()),
+                None => self.refuse(Forgery::NoToken, head, context),
+            },
+        }
+    }
+
+    /// Asks whose session it is, and goes on.
+    fn with_session(
+        self: &Arc<Self>,
+        keyed: Keyed,
+        head: &Head,
+        context: &mut Context,
+    ) -> Decision {
+        match keyed {
+            Keyed::Key(parts) => {
+                let session = Session::of(context, &encoded(&parts));
+                self.decide(&session, head, context)
+            }
+            Keyed::Client => self.decide(&Session::of(context, &[]), head, context),
+            Keyed::Failed(why) => {
+                request_failed(&*self.sink, &why, &context.notes.request_id, &self.route);
+                Decision::Refuse(Rejection::unavailable(
+                    "csrf_unavailable",
+                    "the session of this request cannot be told now; try again shortly",
+                    1,
+                ))
+            }
+            Keyed::Wait(future) => {
+                let this = Arc::clone(self);
+                Decision::Wait(Box::pin(async move {
+                    let keyed = future.await;
+                    let resume: Resume =
+                        Box::new(move |head, context| this.with_session(keyed, head, context));
+                    resume
+                }))
+            }
+        }
+    }
+
     /// Rule 1: the browser keeps the token that it has, where that holds.
-    fn ensure(&self, head: &Head, context: &mut Context) -> Decision {
-        let session = Session::of(context);
+    fn ensure(&self, session: &Session, head: &Head, context: &mut Context) -> Decision {
         let known = self
             .rules
             .cookie(head)
-            .and_then(|sent| self.rules.tokens.verify(&sent, &session));
+            .and_then(|sent| self.rules.tokens.verify(&sent, session));
         let token = if let Ok(token) = known {
             token
         } else {
-            let Some(token) = self.rules.tokens.make(&session) else {
+            let Some(token) = self.rules.tokens.make(session) else {
                 // Without random numbers there is no token, and without a token no protection.
                 return Decision::Refuse(Rejection::internal());
             };
@@ -393,30 +460,19 @@ impl Stage for CsrfStage {
     fn decide(&self, head: &Head, context: &mut Context) -> Decision {
         let guarded = &self.0;
         let rules = &guarded.rules;
-        if !rules.methods.contains(&head.method) {
-            return guarded.ensure(head, context);
-        }
-        if context.identities.iter().any(|who| !who.is_ambient()) {
-            return Decision::Pass;
-        }
-        if site::sender(head, context.notes.scheme, &rules.trusted) == Sender::Other {
-            return guarded.refuse(Forgery::CrossSite, head, context);
-        }
-        let session = Session::of(context);
-        let sent = rules
-            .cookie(head)
-            .and_then(|cookie| Ok((cookie, rules.header(head)?)));
-        match sent {
-            Err(why) => guarded.refuse(why, head, context),
-            Ok((cookie, Some(repeated))) => {
-                let found = rules.judge(&cookie, repeated, &session);
-                guarded.settle(found, head, context)
+        if rules.methods.contains(&head.method) {
+            if context.identities.iter().any(|who| !who.is_ambient()) {
+                return Decision::Pass;
             }
-            Ok((cookie, None)) => match form::kind(head) {
-                Some(kind) => guarded.read_form(kind, cookie, session),
-                None => guarded.refuse(Forgery::NoToken, head, context),
-            },
+            if site::sender(head, context.notes.scheme, &rules.trusted) == Sender::Other {
+                return guarded.refuse(Forgery::CrossSite, head, context);
+            }
         }
+        let keyed = match &rules.session {
+            Some(function) => function.0.key(&guarded.route, head, context),
+            None => Keyed::Client,
+        };
+        guarded.with_session(keyed, head, context)
     }
 
     fn finish(&self, notes: &Notes, response: &mut Response) {

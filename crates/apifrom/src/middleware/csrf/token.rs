@@ -38,12 +38,15 @@ impl fmt::Debug for Token {
 }
 
 /// Whose tokens they are: what the ambient credential proved, or nobody in particular.
+#[derive(Clone)]
 pub(super) struct Session([u8; 32]);
 
 impl Session {
-    /// A digest of the credentials that browsers attach by themselves.
-    pub(super) fn of(context: &Context) -> Self {
+    /// A digest of the credentials that browsers attach by themselves, and of what the program says.
+    pub(super) fn of(context: &Context, kept: &[u8]) -> Self {
         let mut digest = Digest::new(&SHA256);
+        digest.update(&(kept.len() as u64).to_be_bytes());
+        digest.update(kept);
         let identities = context.identities.iter();
         for identity in identities.filter(|identity| identity.is_ambient()) {
             let proof = match identity.credential() {
