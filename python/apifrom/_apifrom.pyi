@@ -37,6 +37,7 @@ __all__ = [
     "Headers",
     "Identifier",
     "JSONResponse",
+    "KeyRecord",
     "MutableHeaders",
     "Params",
     "PlainTextResponse",
@@ -608,6 +609,43 @@ class BackgroundTasks:
     def __len__(self) -> int: ...
 
 # Secrets.
+
+@final
+class KeyRecord:
+    """What a program stores about one API key, for `api_key_required(lookup=…)`.
+
+    Args:
+        id: What logs call the key, which must be no part of it that is secret.
+        scopes: The scopes that the key holds.
+        expires: From when on the key is refused: seconds since the epoch, or a datetime with a time
+            zone. None for never.
+
+    Raises:
+        TypeError: Names the argument that is of another type.
+        ValueError: Names the argument that is of no use.
+    """
+
+    def __new__(
+        cls,
+        *,
+        id: str,  # noqa: A002 - what a key's id is called
+        scopes: Iterable[str] | None = None,
+        expires: float | datetime | None = None,
+    ) -> KeyRecord: ...
+    @property
+    def id(self) -> str:
+        """What logs call the key."""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that the key holds."""
+
+    @property
+    def expires(self) -> float | None:
+        """From when on the key is refused, in seconds since the epoch."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Revocation:

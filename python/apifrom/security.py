@@ -30,9 +30,18 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from apifrom import _apifrom, _registry
-from apifrom._apifrom import Revocation, Secret, hash_password, secret, verify_jws, verify_password
+from apifrom._apifrom import (
+    KeyRecord,
+    Revocation,
+    Secret,
+    hash_password,
+    secret,
+    verify_jws,
+    verify_password,
+)
 
 __all__ = [
+    "KeyRecord",
     "OAuth2Token",
     "Protection",
     "Revocation",
@@ -303,6 +312,8 @@ def basic_auth_required(
     credentials: Mapping[str, str | Secret] | None = None,
     realm: str = "api",
     *,
+    lookup: Callable[[str], Any] | None = None,
+    cache_ttl: float = 30,
     name: str | None = None,
     policy: Callable[..., Any] | None = None,
     hide: bool = False,
@@ -317,6 +328,12 @@ def basic_auth_required(
     Args:
         credentials: The users, each with a password, or with an Argon2id, scrypt or bcrypt hash.
         realm: What browsers show.
+        lookup: A `def` or `async def` that is given the name of a user who is not among
+            `credentials`, and returns an Argon2id, scrypt or bcrypt hash (text or `Secret`), or
+            None. What it raises, anything else that it returns, and more than 5 seconds are 503. A
+            user who failed too often is not looked up.
+        cache_ttl: For how many seconds an answer is known, at most a day: the longest that a
+            deleted user or an old password is taken. 0 asks each time.
         name: The attribute of `request.state`. Defaults to `username`.
         policy: A `def` or `async def` that is asked last, before the body is read, and returns True
             or False. It takes what a handler takes, the body excepted; what it loads by `Depends`
@@ -330,6 +347,8 @@ def basic_auth_required(
     options = {
         "credentials": None if credentials is None else dict(credentials),
         "realm": realm,
+        "lookup": lookup,
+        "cache_ttl": cache_ttl,
         "name": name,
     }
     return Protection("basic", "basic_auth_required", options, policy=policy, hide=hide)
@@ -342,6 +361,8 @@ def api_key_required(
     query_param_name: str | None = None,
     cookie_name: str | None = None,
     *,
+    lookup: Callable[[str], Any] | None = None,
+    cache_ttl: float = 30,
     realm: str = "api",
     name: str | None = None,
     policy: Callable[..., Any] | None = None,
@@ -360,6 +381,11 @@ def api_key_required(
         query_param_name: The query field that holds the key. A query stands in the logs of every
             proxy on the way.
         cookie_name: The cookie that holds the key.
+        lookup: A `def` or `async def` that is given the SHA-256 digest of a key which is not among
+            `api_keys`, as 64 hexadecimal digits in lower case, and returns a `KeyRecord` or None.
+            What it raises, anything else that it returns, and more than 5 seconds are 503.
+        cache_ttl: For how many seconds an answer is known, at most a day: the longest that a
+            deleted key is taken. 0 asks each time.
         realm: The realm of the challenge.
         name: The attribute of `request.state`. Defaults to `api_key`.
         policy: A `def` or `async def` that is asked last, before the body is read, and returns True
@@ -377,6 +403,8 @@ def api_key_required(
         "header_name": header_name,
         "query_param_name": query_param_name,
         "cookie_name": cookie_name,
+        "lookup": lookup,
+        "cache_ttl": cache_ttl,
         "realm": realm,
         "name": name,
     }

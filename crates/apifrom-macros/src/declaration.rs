@@ -66,12 +66,16 @@ const API_KEY: &[(&str, Shape)] = &[
     ("header_name", Shape::Optional),
     ("query_param_name", Shape::Optional),
     ("cookie_name", Shape::Optional),
+    ("lookup", Shape::Plain),
+    ("cache_ttl", Shape::Seconds),
     ("realm", Shape::Plain),
     ("name", Shape::Plain),
 ];
 
 const BASIC: &[(&str, Shape)] = &[
     ("credentials", Shape::Plain),
+    ("lookup", Shape::Plain),
+    ("cache_ttl", Shape::Seconds),
     ("realm", Shape::Plain),
     ("name", Shape::Plain),
 ];

@@ -69,8 +69,8 @@ mod _apifrom {
     };
     #[pymodule_export]
     use crate::security::{
-        PyRevocation, PySecret, create_jwt_token, hash_password, new_api_key, secret, verify_jws,
-        verify_jwt_token, verify_password,
+        PyKeyRecord, PyRevocation, PySecret, create_jwt_token, hash_password, new_api_key, secret,
+        verify_jws, verify_jwt_token, verify_password,
     };
     #[pymodule_export]
     use crate::serve::{StartError, serve};

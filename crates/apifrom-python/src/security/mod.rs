@@ -4,10 +4,12 @@
 //! caches.
 
 mod keys;
+mod lookup;
 mod revocation;
 mod secret_text;
 mod token;
 
+pub(crate) use self::lookup::PyKeyRecord;
 pub(crate) use self::revocation::PyRevocation;
 pub(crate) use self::secret_text::{PySecret, secret, text_of};
 pub(crate) use self::token::{
@@ -25,6 +27,7 @@ use apifrom::{ConfigErrors, Protection};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
+use self::lookup::PythonLookup;
 use crate::fields::Fields;
 
 /// The declarations of one API, by the addresses of their objects, which live as long as it is read.
@@ -220,12 +223,17 @@ fn basic(fields: &mut Fields<'_, '_>) -> BasicAuthRequired {
             }
         }
     }
+    if let Some(lookup) = PythonLookup::read(fields, "the name of a user") {
+        method = method.lookup(lookup);
+    }
+    let mut ttl = Duration::from_secs(30);
+    fields.seconds_or_none("cache_ttl", &mut ttl);
     let mut realm = "api".to_owned();
     fields.text("realm", &mut realm);
     if let Some(name) = fields.optional_text("name") {
         method = method.name(name);
     }
-    method.realm(realm)
+    method.realm(realm).cache_ttl(ttl)
 }
 
 fn oauth2(fields: &mut Fields<'_, '_>) -> OAuth2Required {
@@ -322,11 +330,17 @@ fn api_key(fields: &mut Fields<'_, '_>) -> ApiKeyRequired {
             }
         }
     }
+    if let Some(lookup) = PythonLookup::read(fields, "the digest of a key") {
+        method = method.lookup(lookup);
+    }
+    let mut ttl = Duration::from_secs(30);
+    fields.seconds_or_none("cache_ttl", &mut ttl);
     let mut scopes = Vec::new();
     fields.texts("scopes", &mut scopes);
     let mut realm = "api".to_owned();
     fields.text("realm", &mut realm);
     method = method
+        .cache_ttl(ttl)
         .scopes(scopes)
         .realm(realm)
         .header_name(fields.optional_text("header_name").as_deref())

@@ -10,9 +10,14 @@
 //!    `ApiKey realm="api", in="header", name="X-API-Key"`, which is of our own making: no standard
 //!    has one.
 //! 5. A key that lacks a scope which the declaration requires is 403.
+//! 6. A key that the declaration does not list is looked up where there is a
+//!    [`lookup`](ApiKeyRequired::lookup), by its digest. What is found is known for `cache_ttl`; one that
+//!    has expired is 401 all the same. What cannot be found out is 503. A key that was made here and
+//!    typed wrong is not looked up.
 //!
 //! # Deployment
-//! A key in a query stands in the logs of every proxy on the way, and in browser histories.
+//! A key in a query stands in the logs of every proxy on the way, and in browser histories. A key that
+//! is deleted from the program's store is taken for as long as `cache_ttl`.
 //!
 //! # Examples
 //! ```
@@ -35,21 +40,22 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use http::HeaderName;
-use subtle::ConstantTimeEq;
 
 use super::authenticator::{Attempt, Authenticator, Failure, FailureKind};
 use super::challenge::Challenge;
 use super::credential::{Place, Sent};
 use super::identity::{Identity, Method};
 use super::issued_key::{Form, form};
+use super::key_digest::KeyDigest;
+use super::lookup::{Answer, Asking, CACHE_TTL, KeyLookup, KeyRecord, RETRY_AFTER, check_ttl};
 use super::protection::{AuthMethod, Compiling};
 use super::scope::{Scope, Scopes};
+use crate::clock::Clock;
 use crate::request::{Context, Head};
 use crate::secret::Secret;
 
@@ -67,6 +73,8 @@ pub struct ApiKeyRequired {
     cookie_name: Option<String>,
     realm: String,
     name: Option<String>,
+    lookup: Option<Arc<dyn KeyLookup>>,
+    cache_ttl: Duration,
 }
 
 impl Default for ApiKeyRequired {
@@ -86,6 +94,8 @@ impl ApiKeyRequired {
             cookie_name: None,
             realm: "api".to_owned(),
             name: None,
+            lookup: None,
+            cache_ttl: CACHE_TTL,
         }
     }
 
@@ -150,6 +160,34 @@ impl ApiKeyRequired {
         self
     }
 
+    /// Where a key is looked for that is not among `api_keys`, by its digest. Defaults to nowhere.
+    ///
+    /// # Examples
+    /// ```
+    /// use apifrom::security::{ApiKeyRequired, KeyDigest, KeyRecord, LookupError};
+    ///
+    /// async fn find(digest: KeyDigest) -> Result<Option<KeyRecord>, LookupError> {
+    ///     // Here a program asks its database.
+    ///     let is_known = digest == KeyDigest::of("api-key-1");
+    ///     Ok(is_known.then(|| KeyRecord::new("reports").scopes(["read"])))
+    /// }
+    ///
+    /// let keys = ApiKeyRequired::new().lookup(find).scopes(["read"]);
+    /// # let _ = keys;
+    /// ```
+    pub fn lookup(mut self, lookup: impl KeyLookup) -> Self {
+        self.lookup = Some(Arc::new(lookup));
+        self
+    }
+
+    /// How long an answer of the look-up is known, that there is no such key as well: at most a day, and
+    /// the longest that a deleted key is taken. 0 asks each time, but once for requests that come
+    /// together. Defaults to `30 s`.
+    pub fn cache_ttl(mut self, ttl: Duration) -> Self {
+        self.cache_ttl = ttl;
+        self
+    }
+
     fn places(&self, compiling: &mut Compiling<'_>) -> Vec<Place> {
         let mut places = Vec::new();
         if let Some(name) = &self.header_name {
@@ -180,12 +218,12 @@ impl ApiKeyRequired {
 
     fn table(&self, compiling: &mut Compiling<'_>) -> Table {
         let mut table = Table::default();
-        if self.api_keys.is_empty() {
+        if self.api_keys.is_empty() && self.lookup.is_none() {
             compiling.error("api_keys", "expected at least one key, found none");
         }
         for (index, (key, scopes)) in self.api_keys.iter().enumerate() {
             let field = format!("api_keys[{index}]");
-            let digest = match Digest::declared(key.expose()) {
+            let digest = match declared(key.expose()) {
                 Ok(digest) => digest,
                 Err(why) => {
                     compiling.error(&field, why);
@@ -208,6 +246,7 @@ impl ApiKeyRequired {
             let entry = Entry {
                 subject: subject.into(),
                 scopes: Scopes::from_list(scopes.iter().map(String::as_str)),
+                expires: None,
             };
             if table.insert(digest, entry).is_some() {
                 compiling.error(&field, "is there twice");
@@ -235,6 +274,14 @@ impl AuthMethod for ApiKeyRequired {
         let before = compiling.errors();
         let places = self.places(compiling);
         let table = self.table(compiling);
+        check_ttl(self.cache_ttl, compiling);
+        let lookup = match &self.lookup {
+            Some(lookup) => Some(LookUp {
+                lookup: Arc::clone(lookup),
+                asking: Asking::new(self.cache_ttl, compiling)?,
+            }),
+            None => None,
+        };
         let scopes = compiling.scopes(&self.scopes);
         let name = compiling.state_name(self.name.as_deref());
         let (kind, at) = match places.first() {
@@ -253,31 +300,57 @@ impl AuthMethod for ApiKeyRequired {
         if compiling.errors() > before {
             return None;
         }
-        Some(Arc::new(ApiKey {
+        Some(Arc::new(ApiKey(Arc::new(Inner {
             places: places.into(),
             table,
+            lookup,
             scopes: scopes.into(),
+            clock: compiling.clock(),
             challenge,
             name,
-        }))
+        }))))
     }
 }
 
+struct ApiKey(Arc<Inner>);
+
 /// The keys of one declaration.
-struct ApiKey {
+struct Inner {
     places: Box<[Place]>,
     table: Table,
+    lookup: Option<LookUp>,
     scopes: Box<[Scope]>,
+    clock: Arc<dyn Clock>,
     challenge: Challenge,
     name: Option<Arc<str>>,
 }
 
-type Table = HashMap<Digest, Entry>;
+struct LookUp {
+    lookup: Arc<dyn KeyLookup>,
+    asking: Arc<Asking<Entry>>,
+}
+
+type Table = HashMap<KeyDigest, Entry>;
 
 struct Entry {
     /// What logs call the key.
     subject: Arc<str>,
     scopes: Scopes,
+    /// Since the epoch.
+    expires: Option<Duration>,
+}
+
+impl Entry {
+    /// What is kept of a record that was looked up; nothing where it cannot be used.
+    fn looked_up(record: KeyRecord) -> Option<Self> {
+        record.check().ok()?;
+        let (id, scopes, expires) = record.into_parts();
+        Some(Self {
+            subject: id.into(),
+            scopes,
+            expires,
+        })
+    }
 }
 
 impl Authenticator for ApiKey {
@@ -286,18 +359,19 @@ impl Authenticator for ApiKey {
     }
 
     fn state_name(&self) -> &str {
-        self.name
+        self.0
+            .name
             .as_deref()
             .unwrap_or_else(|| self.method().state_name())
     }
 
     fn challenge(&self) -> &Challenge {
-        &self.challenge
+        &self.0.challenge
     }
 
     fn authenticate(&self, head: &Head, _context: &Context) -> Attempt {
         let mut found = None;
-        for place in &self.places {
+        for place in &self.0.places {
             match place.find(head) {
                 Sent::Absent => {}
                 Sent::Doubled => return Attempt::failed(FailureKind::Ambiguous, "doubled"),
@@ -305,27 +379,73 @@ impl Authenticator for ApiKey {
                 Sent::One(_) if found.is_some() => {
                     return Attempt::failed(FailureKind::Ambiguous, "doubled");
                 }
-                Sent::One(key) => found = Some((key, place)),
+                Sent::One(key) => found = Some((key, place.is_ambient())),
             }
         }
-        let Some((key, place)) = found else {
+        let Some((key, ambient)) = found else {
             return Attempt::Absent;
         };
         if key.len() > MAX {
             return Attempt::failed(FailureKind::Invalid, "too_long");
         }
-        let Some(entry) = self.table.get(&Digest::of(&key)) else {
-            let reason = match form(&key) {
-                Form::Mistyped => "mistyped_key",
-                Form::Issued(_) | Form::Other => "unknown_key",
+        self.0.judge(&key, ambient)
+    }
+}
+
+impl Inner {
+    fn judge(self: &Arc<Self>, key: &str, ambient: bool) -> Attempt {
+        let digest = KeyDigest::of(key);
+        if let Some(entry) = self.table.get(&digest) {
+            // Known by its digest, it tells its id itself.
+            let subject = match form(key) {
+                Form::Issued(id) if *id != *entry.subject => Arc::from(id),
+                _ => Arc::clone(&entry.subject),
             };
-            return Attempt::failed(FailureKind::Invalid, reason);
+            return self.attempt(entry, subject, key, ambient);
+        }
+        if form(key) == Form::Mistyped {
+            return Attempt::failed(FailureKind::Invalid, "mistyped_key");
+        }
+        let Some(LookUp { asking, .. }) = &self.lookup else {
+            return Attempt::failed(FailureKind::Invalid, "unknown_key");
         };
-        // Known by its digest, it tells its id itself.
-        let subject = match form(&key) {
-            Form::Issued(id) if *id != *entry.subject => Arc::from(id),
-            _ => Arc::clone(&entry.subject),
+        let place = asking.place(digest.as_bytes());
+        if let Some(answer) = asking.known(&place) {
+            return self.answered(&answer, key, ambient);
+        }
+        let inner = Arc::clone(self);
+        let key = Secret::from(key);
+        Attempt::wait(async move {
+            let Some(LookUp { lookup, asking }) = &inner.lookup else {
+                return Attempt::failed(FailureKind::Invalid, "unknown_key");
+            };
+            let answer = asking.ask(place, || lookup.look_up(digest), Entry::looked_up);
+            let answer = answer.await.unwrap_or(Answer::Failed("closing"));
+            inner.answered(&answer, key.expose(), ambient)
+        })
+    }
+
+    /// Goes on with what the look-up said.
+    fn answered(&self, answer: &Answer<Entry>, key: &str, ambient: bool) -> Attempt {
+        let entry = match answer {
+            Answer::Found(entry) => entry,
+            Answer::Missing => return Attempt::failed(FailureKind::Invalid, "unknown_key"),
+            Answer::Failed(reason) => {
+                let kind = FailureKind::Unavailable {
+                    retry_after: RETRY_AFTER,
+                };
+                return Attempt::failed(kind, reason);
+            }
         };
+        let now = self.clock.unix();
+        if entry.expires.is_some_and(|expires| expires <= now) {
+            let failure = Failure::new(FailureKind::Invalid, "expired_key");
+            return Attempt::Failed(failure.of(Some(&entry.subject)));
+        }
+        self.attempt(entry, Arc::clone(&entry.subject), key, ambient)
+    }
+
+    fn attempt(&self, entry: &Entry, subject: Arc<str>, key: &str, ambient: bool) -> Attempt {
         if !entry.scopes.contains_all(&self.scopes) {
             let failure = Failure::new(FailureKind::Lacking, "insufficient_scope");
             return Attempt::Failed(failure.of(Some(&subject)));
@@ -335,67 +455,19 @@ impl Authenticator for ApiKey {
             .subject_is(subject)
             .holding(entry.scopes.clone())
             .proved_by(Bytes::copy_from_slice(key.as_bytes()))
-            .ambient(place.is_ambient());
+            .ambient(ambient);
         Attempt::Passed(identity)
     }
 }
 
-/// The SHA-256 digest of a key. Two are compared in constant time.
-#[derive(Clone, Copy)]
-struct Digest([u8; 32]);
-
-impl Digest {
-    fn of(key: &str) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
-        Self(bytes)
+/// The digest of a key as a program declares it.
+fn declared(key: &str) -> Result<KeyDigest, &'static str> {
+    if let Some(hex) = key.strip_prefix("sha256:") {
+        return KeyDigest::from_hex(hex).ok_or("expected 64 hexadecimal digits after sha256:");
     }
-
-    /// The digest of a key as a program declares it.
-    fn declared(key: &str) -> Result<Self, &'static str> {
-        if let Some(hex) = key.strip_prefix("sha256:") {
-            return Self::from_hex(hex).ok_or("expected 64 hexadecimal digits after sha256:");
-        }
-        match key.len() {
-            0 => Err("expected a key, found none"),
-            1..=MAX => Ok(Self::of(key)),
-            _ => Err("expected at most 1024 bytes"),
-        }
-    }
-
-    fn from_hex(hex: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            let pair = hex.get(index * 2..index * 2 + 2)?;
-            *byte = u8::from_str_radix(pair, 16).ok()?;
-        }
-        Some(Self(bytes))
-    }
-
-    /// As much of it as tells keys apart in a log.
-    fn short(&self) -> String {
-        let mut text = "sha256:".to_owned();
-        for byte in self.0.iter().take(8) {
-            text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-            text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-        }
-        text
-    }
-}
-
-impl PartialEq for Digest {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for Digest {}
-
-impl Hash for Digest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
+    match key.len() {
+        0 => Err("expected a key, found none"),
+        1..=MAX => Ok(KeyDigest::of(key)),
+        _ => Err("expected at most 1024 bytes"),
     }
 }

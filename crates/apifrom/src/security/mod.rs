@@ -1,7 +1,7 @@
 //! Who may call: how a caller proves an identity, and what that identity may do.
 //!
 //! The files below fall in two. The floor (`authenticator`, `challenge`, `credential`, `identity`,
-//! `jose`, `protection`, `scope`) is what every method stands on; each other file is one method, or
+//! `jose`, `lookup`, `protection`, `scope`) is what every method stands on; each other file is one method, or
 //! one stage, and knows no other.
 
 mod api_key;
@@ -16,6 +16,9 @@ mod identity;
 mod issued_key;
 mod jws;
 mod jwt;
+mod key_digest;
+mod known;
+mod lookup;
 mod oauth2;
 mod password;
 mod policy;
@@ -42,6 +45,8 @@ pub use self::identity::{Identities, Identity, Method};
 pub use self::issued_key::{IssuedKey, NoRandomness};
 pub use self::jws::{JwsError, verify_jws};
 pub use self::jwt::JwtRequired;
+pub use self::key_digest::KeyDigest;
+pub use self::lookup::{KeyLookup, KeyRecord, KeyRecordError, LookedUp, LookupError, UserLookup};
 pub use self::oauth2::OAuth2Required;
 pub use self::password::{PasswordError, hash_password, verify_password};
 pub(crate) use self::policy::{DeclaredPolicy, PolicyStage};

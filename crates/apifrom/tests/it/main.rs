@@ -15,6 +15,7 @@ mod csrf;
 mod examples;
 mod jwt;
 mod limits;
+mod lookup;
 mod oauth2;
 mod properties;
 mod rate_limit;

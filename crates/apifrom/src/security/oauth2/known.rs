@@ -1,86 +1,50 @@
 //! What is known of tokens, for a while.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Digest, Verdict};
+use super::super::known::Known as Table;
+use super::{Active, Digest, Verdict};
 
-/// How many tokens of each kind are known. The oldest goes first.
-const KNOWN: usize = 10_000;
 /// How long it is known that a token is not good.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
 /// Good tokens and refused ones apart, so that no flood of the one drives out the other.
 #[derive(Default)]
 pub(super) struct Known {
-    good: RwLock<Table>,
-    refused: RwLock<Table>,
-}
-
-#[derive(Default)]
-struct Table {
-    entries: HashMap<Digest, Entry>,
-    order: VecDeque<Digest>,
-}
-
-struct Entry {
-    verdict: Verdict,
-    since: Duration,
-    until: Duration,
+    good: Table<Arc<Active>>,
+    refused: Table<&'static str>,
 }
 
 impl Known {
     /// What is known of a token now.
     pub(super) fn find(&self, digest: &Digest, now: Duration) -> Option<Verdict> {
-        [&self.good, &self.refused].into_iter().find_map(|table| {
-            let table = table.read().unwrap_or_else(PoisonError::into_inner);
-            let entry = table.entries.get(digest)?;
-            // A clock that was put back must not keep anything known for longer.
-            let is_live = entry.since <= now && now < entry.until;
-            is_live.then(|| entry.verdict.clone())
-        })
+        let good = self.good.find(digest, now).map(Verdict::Active);
+        good.or_else(|| self.refused.find(digest, now).map(Verdict::Refused))
     }
 
     /// Keeps what was found out; that the server could not be asked is nothing about a token.
     pub(super) fn keep(&self, digest: &Digest, verdict: &Verdict, now: Duration, ttl: Duration) {
-        let (table, until) = match verdict {
+        match verdict {
             Verdict::Active(active) => {
                 let latest = now.saturating_add(ttl);
-                let expires = active.expires.unwrap_or(latest);
-                (&self.good, latest.min(expires))
+                let until = active.expires.unwrap_or(latest).min(latest);
+                self.good.keep(digest, Arc::clone(active), now, until);
             }
-            Verdict::Refused(_) if ttl.is_zero() => return,
-            Verdict::Refused(_) => (&self.refused, now.saturating_add(REFUSED_FOR)),
-            Verdict::Unavailable(_) => return,
-        };
-        if until <= now {
-            return;
-        }
-        let entry = Entry {
-            verdict: verdict.clone(),
-            since: now,
-            until,
-        };
-        let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
-        if table.entries.insert(*digest, entry).is_none() {
-            table.order.push_back(*digest);
-            while table.order.len() > KNOWN {
-                if let Some(oldest) = table.order.pop_front() {
-                    table.entries.remove(&oldest);
-                }
+            Verdict::Refused(reason) if !ttl.is_zero() => {
+                let until = now.saturating_add(REFUSED_FOR);
+                self.refused.keep(digest, reason, now, until);
             }
+            Verdict::Refused(_) | Verdict::Unavailable(_) => {}
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use super::super::Active;
     use super::*;
     use crate::security::Scopes;
+    use crate::security::known::KNOWN;
 
     fn digest(number: usize) -> Digest {
         let mut digest = [0; 32];
@@ -129,6 +93,6 @@ mod tests {
         assert!(known.find(&digest(0), at(1)).is_some());
         assert!(known.find(&digest(1), at(1)).is_none());
         assert!(known.find(&digest(KNOWN + 100), at(1)).is_some());
-        assert_eq!(known.refused.read().unwrap().entries.len(), KNOWN);
+        assert_eq!(known.refused.len(), KNOWN);
     }
 }

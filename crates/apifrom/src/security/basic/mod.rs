@@ -10,10 +10,18 @@
 //! 4. An unknown user costs the comparison that the table's dearest entry costs.
 //! 5. Who failed too often is not compared at all (429), unless the log-in is known
 //!    (`back_off`).
+//! 6. A user whom the declaration does not list is looked up where there is a
+//!    [`lookup`](BasicAuthRequired::lookup), which answers with a hash. What is found is known for
+//!    `cache_ttl`; what cannot be found out is 503. Who failed too often is not looked up. A user whom
+//!    it does not know costs a comparison as dear as the dearest of an Argon2id hash of
+//!    [`hash_password`](crate::security::hash_password), the table's entries, and what was looked up so
+//!    far.
 //!
 //! # Deployment
 //! The password travels with each request: use it under TLS alone. A browser sends it by itself, so
-//! what it protects needs protection against forged requests.
+//! what it protects needs protection against forged requests. Where users are looked up, hash all of
+//! their passwords alike: a user whose hash is cheaper than the dearest can be told from an unknown one
+//! by the time that a refusal takes.
 //!
 //! # Examples
 //! ```
@@ -41,6 +49,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod looked_up;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, RwLock};
@@ -52,16 +62,18 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 
-use super::authenticator::{Attempt, Authenticator, FailureKind};
-use super::back_off::BackOff;
-use super::challenge::Challenge;
-use super::credential::{Place, Sent};
-use super::identity::{Identity, Method};
-use super::password::{Hash, MAX, Plain, Pool};
-use super::protection::{AuthMethod, Compiling};
+use self::looked_up::LookUp;
 use crate::clock::Clock;
 use crate::request::{Client, Context, Head};
 use crate::secret::Secret;
+use crate::security::authenticator::{Attempt, Authenticator, FailureKind};
+use crate::security::back_off::BackOff;
+use crate::security::challenge::Challenge;
+use crate::security::credential::{Place, Sent};
+use crate::security::identity::{Identity, Method};
+use crate::security::lookup::{CACHE_TTL, UserLookup, check_ttl};
+use crate::security::password::{Hash, MAX, Plain, Pool};
+use crate::security::protection::{AuthMethod, Compiling};
 
 /// How long a log-in that succeeded is known, and how many are.
 const KNOWN_FOR: Duration = Duration::from_mins(1);
@@ -78,6 +90,8 @@ pub struct BasicAuthRequired {
     credentials: Vec<(String, Secret<String>)>,
     realm: String,
     name: Option<String>,
+    lookup: Option<Arc<dyn UserLookup>>,
+    cache_ttl: Duration,
 }
 
 impl Default for BasicAuthRequired {
@@ -93,6 +107,8 @@ impl BasicAuthRequired {
             credentials: Vec::new(),
             realm: "api".to_owned(),
             name: None,
+            lookup: None,
+            cache_ttl: CACHE_TTL,
         }
     }
 
@@ -125,9 +141,38 @@ impl BasicAuthRequired {
         self
     }
 
+    /// Where a user is looked for who is not among `credentials`. Defaults to nowhere.
+    ///
+    /// # Examples
+    /// ```
+    /// use apifrom::security::{BasicAuthRequired, LookupError, hash_password};
+    /// use apifrom::Secret;
+    ///
+    /// let stored = hash_password("password1")?;
+    /// let users = BasicAuthRequired::new().lookup(move |user: String| {
+    ///     // Here a program asks its database.
+    ///     let found = (user == "user1").then(|| Secret::from(stored.as_str()));
+    ///     async move { Ok::<_, LookupError>(found) }
+    /// });
+    /// # let _ = users;
+    /// # Ok::<(), apifrom::security::PasswordError>(())
+    /// ```
+    pub fn lookup(mut self, lookup: impl UserLookup) -> Self {
+        self.lookup = Some(Arc::new(lookup));
+        self
+    }
+
+    /// How long an answer of the look-up is known, that there is no such user as well: at most a day, and
+    /// the longest that a deleted user or an old password is taken. 0 asks each time, but once for
+    /// requests that come together. Defaults to `30 s`.
+    pub fn cache_ttl(mut self, ttl: Duration) -> Self {
+        self.cache_ttl = ttl;
+        self
+    }
+
     fn table(&self, key: &hmac::Key, compiling: &mut Compiling<'_>) -> HashMap<Box<str>, Stored> {
         let mut table = HashMap::new();
-        if self.credentials.is_empty() {
+        if self.credentials.is_empty() && self.lookup.is_none() {
             compiling.error("credentials", "expected at least one user, found none");
         }
         for (index, (user, stored)) in self.credentials.iter().enumerate() {
@@ -188,6 +233,7 @@ impl AuthMethod for BasicAuthRequired {
             return None;
         };
         let table = self.table(&key, compiling);
+        check_ttl(self.cache_ttl, compiling);
         let name = compiling.state_name(self.name.as_deref());
         let parameters = [("realm", self.realm.as_str()), ("charset", "UTF-8")];
         // RFC 7617 gives Basic no error parameter.
@@ -206,6 +252,15 @@ impl AuthMethod for BasicAuthRequired {
             Stored::Plain(_) => None,
         });
         let dearest = hashes.max_by_key(|hash| hash.cost()).map(Arc::clone);
+        let lookup = match &self.lookup {
+            Some(lookup) => Some(LookUp::new(
+                Arc::clone(lookup),
+                self.cache_ttl,
+                dearest.as_ref(),
+                compiling,
+            )?),
+            None => None,
+        };
         let nobody = Plain::new("", &key);
         Some(Arc::new(Basic(Arc::new(Inner {
             place: Place::Scheme {
@@ -213,6 +268,7 @@ impl AuthMethod for BasicAuthRequired {
                 scheme: "Basic".into(),
             },
             table,
+            lookup,
             dearest,
             nobody,
             key,
@@ -232,6 +288,7 @@ struct Basic(Arc<Inner>);
 struct Inner {
     place: Place,
     table: HashMap<Box<str>, Stored>,
+    lookup: Option<LookUp>,
     /// What an unknown user is compared with, where anything is hashed.
     dearest: Option<Arc<Hash>>,
     /// What an unknown user is compared with, where nothing is.
@@ -320,8 +377,13 @@ fn is_text(text: &str) -> bool {
 
 impl Inner {
     fn judge(self: &Arc<Self>, sent: Pair, client: Client) -> Attempt {
+        if let Some(lookup) = &self.lookup
+            && !self.table.contains_key(sent.user())
+        {
+            return self.judge_by(lookup, sent, client);
+        }
         let now = self.clock.unix();
-        let login = self.login(&sent);
+        let login = self.login(&sent, None);
         if self.is_known(&login, now) {
             return Attempt::Passed(self.identity(sent.user()));
         }
@@ -344,19 +406,26 @@ impl Inner {
         };
         let inner = Arc::clone(self);
         Attempt::wait(async move {
-            let password = Secret::from(sent.password());
-            let compare = move || hash.matches(password.expose());
-            let busy = FailureKind::Unavailable {
-                retry_after: RETRY_AFTER,
-            };
-            let Ok(answer) = inner.pool.submit(compare) else {
-                return Attempt::failed(busy, "busy");
-            };
-            match answer.await {
+            let matches = inner.compare(hash, &sent).await;
+            match matches {
                 Ok(matches) => inner.settle(matches && is_user, &sent, login, client),
-                Err(_) => Attempt::failed(busy, "busy"),
+                Err(busy) => busy,
             }
         })
+    }
+
+    /// Whether what was sent belongs to `hash`, or that it cannot be compared now.
+    async fn compare(&self, hash: Arc<Hash>, sent: &Pair) -> Result<bool, Attempt> {
+        let password = Secret::from(sent.password());
+        let compare = move || hash.matches(password.expose());
+        let busy = || {
+            let kind = FailureKind::Unavailable {
+                retry_after: RETRY_AFTER,
+            };
+            Attempt::failed(kind, "busy")
+        };
+        let answer = self.pool.submit(compare).map_err(|_| busy())?;
+        answer.await.map_err(|_| busy())
     }
 
     fn settle(&self, matches: bool, sent: &Pair, login: [u8; 32], client: Client) -> Attempt {
@@ -377,9 +446,17 @@ impl Inner {
             .ambient(true)
     }
 
-    /// What a log-in is known under. What is stored never changes while this table lives.
-    fn login(&self, sent: &Pair) -> [u8; 32] {
-        let tag = hmac::sign(&self.key, sent.text.expose().as_bytes());
+    /// What a log-in is known under. What the table stores never changes while it lives; what was
+    /// looked up may, and is part of it.
+    fn login(&self, sent: &Pair, looked_up: Option<&Secret<String>>) -> [u8; 32] {
+        let mut tag = hmac::Context::with_key(&self.key);
+        tag.update(sent.text.expose().as_bytes());
+        if let Some(stored) = looked_up {
+            // Neither user nor password holds a control character.
+            tag.update(b"\n");
+            tag.update(stored.expose().as_bytes());
+        }
+        let tag = tag.sign();
         let mut login = [0; 32];
         for (to, from) in login.iter_mut().zip(tag.as_ref()) {
             *to = *from;
