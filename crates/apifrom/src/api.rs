@@ -3,6 +3,7 @@
 
 mod building;
 mod guard;
+mod layer;
 mod surround;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tower_service::Service;
 
 use self::building::Building;
 use self::guard::Guard;
+pub use self::layer::{IntoLayer, Layered, StageLayer};
 use self::surround::Declared;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ApiConfig, ServerConfig};
@@ -40,7 +42,8 @@ pub struct Api {
     states: States,
     own: Vec<Arc<dyn Middleware>>,
     surround: Declared,
-    fallback: Option<Arc<dyn Handler>>,
+    /// What answers where no endpoint does, and what errors call it.
+    fallback: Option<(&'static str, Arc<dyn Handler>)>,
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
     server: ServerConfig,
@@ -138,7 +141,7 @@ impl Api {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StreamError>,
     {
-        self.fallback = Some(Arc::new(Foreign::new(service)));
+        self.fallback = Some(("merge", Arc::new(Foreign::new(service))));
         self
     }
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::caller::Callers;
 use crate::config::ApiConfig;
 use crate::error::{ConfigError, ConfigErrors};
-use crate::extract::argument::{Limits, Place};
+use crate::extract::argument::{Limits, Place, Proof};
 use crate::handler::Handler;
+use crate::logging::Sink;
 use crate::middleware::{Cors, RateLimit, SecurityHeaders};
 use crate::routing::PathTemplate;
 use crate::security::{DeclaredPolicy, Policy, Protection};
@@ -314,6 +316,8 @@ pub struct Binding<'a> {
     pub(crate) states: &'a States,
     pub(crate) config: &'a ApiConfig,
     pub(crate) path: &'a str,
+    pub(crate) callers: &'a Callers,
+    pub(crate) sink: &'a Arc<dyn Sink>,
     pub(crate) errors: &'a mut ConfigErrors,
 }
 
@@ -358,6 +362,18 @@ impl Place for Binding<'_> {
             ));
         }
         state
+    }
+
+    fn proof(&self, method: Option<&str>, name: Option<&str>) -> Proof {
+        self.callers.proof(method, name)
+    }
+
+    fn route(&self) -> &str {
+        self.template.as_str()
+    }
+
+    fn sink(&self) -> Arc<dyn Sink> {
+        Arc::clone(self.sink)
     }
 
     fn limits(&self) -> Limits {

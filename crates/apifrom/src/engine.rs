@@ -191,7 +191,9 @@ impl Call {
         let (client, scheme) = frozen.proxies.resolve(&head, &peer, trusted);
         let line = frozen.access_line(&head, client);
         let is_head = head.method == Method::HEAD;
-        let request_id = request_id::name(&head, trusted);
+        // A layer or an engine of ours around this one has named it.
+        let named = head.extensions.get::<RequestId>().copied();
+        let request_id = named.unwrap_or_else(|| request_id::name(&head, trusted));
         let (endpoint, captures, refused) = match refused {
             Some(why) => (frozen.unrouted, Captures::default(), Some(why)),
             None => frozen.locate(&head),

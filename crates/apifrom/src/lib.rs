@@ -1,6 +1,7 @@
 //! Turns any function into a REST API that is secure by construction.
 
 mod api;
+mod caller;
 mod client;
 mod clock;
 mod config;
@@ -32,7 +33,8 @@ pub mod testing;
 pub mod urlencoded;
 pub mod violation;
 
-pub use self::api::{Api, Install};
+pub use self::api::{Api, Install, IntoLayer, Layered, StageLayer};
+pub use self::caller::{ApiKey, Jwt, OAuth2Token, Username};
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::config::{ApiConfig, DefaultAccess, ServerConfig, TlsConfig};
 #[cfg(feature = "database-sqlite")]

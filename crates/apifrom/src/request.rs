@@ -296,6 +296,12 @@ impl Request {
         } = *self.inner;
         head.extensions.insert(context.client);
         head.extensions.insert(context.notes.request_id);
+        let first = context.identities.iter().next().cloned();
+        if let Some(first) = first {
+            let known = head.extensions.remove::<Identities>().unwrap_or_default();
+            head.extensions.insert(known.and(context.identities));
+            head.extensions.insert(first);
+        }
         http::Request::from_parts(head, body)
     }
 }

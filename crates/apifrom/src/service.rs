@@ -5,12 +5,13 @@
 //! 1. Limits on connections, heads and the time that a body may take are the other server's. The
 //!    size of bodies is bounded here all the same.
 //! 2. Who is at the other end is read from the request's extensions, where the other server must
-//!    put it as an `Arc<`[`Peer`]`>`. A request without one counts as coming from `127.0.0.1`.
+//!    put it as an `Arc<`[`Peer`]`>`, or with the feature `axum` as axum's `ConnectInfo<SocketAddr>`.
+//!    A request without either counts as coming from `127.0.0.1`.
 //!
 //! # Deployment
 //! Without a peer all clients share one address: limits by client and the access log then know
-//! only one. Behind axum, a layer that turns its `ConnectInfo` into a [`Peer`] mends that. Proxy
-//! headers are read here and must not be rewritten in front.
+//! only one. Behind axum, `Router::into_make_service_with_connect_info::<SocketAddr>` and the
+//! feature `axum` mend that. Proxy headers are read here and must not be rewritten in front.
 //!
 //! # Examples
 //! ```
@@ -42,7 +43,7 @@ use crate::response::{Response, StreamError};
 
 /// The answer to one request, as the future of a service. It never fails.
 #[must_use = "a request is answered only when this is awaited"]
-pub struct Answering(Call);
+pub struct Answering(pub(crate) Call);
 
 impl fmt::Debug for Answering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,13 +75,23 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Answering {
         let (head, body) = request.into_parts();
-        let peer = head.extensions.get::<Arc<Peer>>().cloned();
-        let peer = peer.unwrap_or_else(|| Arc::new(unknown_peer()));
+        let peer = peer(&head.extensions).unwrap_or_else(|| Arc::new(unknown_peer()));
         Answering(Engine::call(self, head, Body::stream(body), peer))
     }
 }
 
+/// Who is at the other end, where the server says so.
+pub(crate) fn peer(extensions: &http::Extensions) -> Option<Arc<Peer>> {
+    let known = extensions.get::<Arc<Peer>>().cloned();
+    #[cfg(feature = "axum")]
+    let known = known.or_else(|| {
+        let info = extensions.get::<axum::extract::ConnectInfo<SocketAddr>>()?;
+        Some(Arc::new(Peer::ip(info.0, false)))
+    });
+    known
+}
+
 /// Whoever it is, it is nobody from outside: a server that has clients from there says who.
-fn unknown_peer() -> Peer {
+pub(crate) fn unknown_peer() -> Peer {
     Peer::ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), false)
 }

@@ -41,6 +41,8 @@ impl Building<'_> {
             states: self.states,
             config: self.config,
             path: &path,
+            callers: &guarded.callers,
+            sink: self.guard.sink,
             errors,
         };
         let Some(handler) = (spec.bind)(&mut binding) else {
@@ -93,13 +95,21 @@ impl Building<'_> {
     }
 
     /// A service that was merged stands behind what protects the whole API.
-    pub(super) fn merged(&mut self, service: Arc<dyn Handler>, errors: &mut ConfigErrors) -> usize {
-        let guarded = self.guard.merged(errors);
-        let index = self.fixed("(merged service)", service);
+    pub(super) fn merged(
+        &mut self,
+        (path, service): (&'static str, Arc<dyn Handler>),
+        errors: &mut ConfigErrors,
+    ) -> usize {
+        let name = match path {
+            "layer" => "(layered service)",
+            _ => "(merged service)",
+        };
+        let guarded = self.guard.merged((path, name), errors);
+        let index = self.fixed(name, service);
         if let Some(endpoint) = self.endpoints.get_mut(index) {
             let mut surround = std::mem::take(&mut endpoint.stages).into_vec();
-            surround.extend(self.surround.csrf("(merged service)"));
-            surround.extend(self.surround.keyed("(merged service)"));
+            surround.extend(self.surround.csrf(name));
+            surround.extend(self.surround.keyed(name));
             endpoint.stages = in_order(surround, guarded.stages);
             endpoint.protections = guarded.protections;
             endpoint.max_body_size = self.config.max_body_size;

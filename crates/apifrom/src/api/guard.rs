@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::caller::Callers;
 use crate::config::DefaultAccess;
 use crate::endpoint::EndpointSpec;
 use crate::error::{ConfigError, ConfigErrors};
@@ -24,6 +25,7 @@ pub(super) struct Guard<'a> {
 pub(super) struct Guarded {
     pub(super) stages: Box<[Box<dyn Stage>]>,
     pub(super) protections: Box<[Protection]>,
+    pub(super) callers: Callers,
 }
 
 impl Guard<'_> {
@@ -63,6 +65,9 @@ impl Guard<'_> {
         }
         let scopes: Vec<_> = self.scopes.iter().chain(&spec.scopes).cloned().collect();
         let mut guarded = self.compile(protections, &scopes, (path, &spec.template), errors);
+        if !spec.faults.is_empty() {
+            guarded.callers = Callers::Unknown;
+        }
         if !spec.policies.is_empty() {
             let mut stages = std::mem::take(&mut guarded.stages).into_vec();
             for declared in &spec.policies {
@@ -75,21 +80,24 @@ impl Guard<'_> {
         guarded
     }
 
-    pub(super) fn merged(&mut self, errors: &mut ConfigErrors) -> Guarded {
+    /// What stands before a service that is no endpoint; `path` is what errors call it, and `route`
+    /// what events do.
+    pub(super) fn merged(
+        &mut self,
+        (path, route): (&str, &str),
+        errors: &mut ConfigErrors,
+    ) -> Guarded {
         if self.protections.is_empty() && self.default == DefaultAccess::Deny {
             errors.note(
-                "merge",
-                "the merged service is not protected, and the API denies by default; protect the \
-                 API with auth",
+                path,
+                format!(
+                    "the {} is not protected, and the API denies by default; protect the API \
+                     with auth",
+                    route.trim_matches(['(', ')'])
+                ),
             );
         }
-        let protections = self.protections.into();
-        self.compile(
-            protections,
-            self.scopes,
-            ("merge", "(merged service)"),
-            errors,
-        )
+        self.compile(self.protections.into(), self.scopes, (path, route), errors)
     }
 
     pub(super) fn compile(
@@ -117,6 +125,7 @@ impl Guard<'_> {
             return Guarded::default();
         }
         let mut stages: Vec<Box<dyn Stage>> = Vec::new();
+        let mut callers = Callers::Unknown;
         if let Some(compiled) = self.compiler.compile(&protections, path, errors) {
             let sink = || Arc::clone(self.sink);
             if !scopes.is_empty() {
@@ -127,6 +136,8 @@ impl Guard<'_> {
                     sink(),
                 )));
             }
+            let compiled = Arc::new(compiled);
+            callers = Callers::Proved(Arc::clone(&compiled));
             stages.push(Box::new(Authentication::new(compiled, route, sink())));
         }
         // The order is the engine's, whatever they were declared in.
@@ -134,6 +145,7 @@ impl Guard<'_> {
         Guarded {
             stages: stages.into(),
             protections,
+            callers,
         }
     }
 }

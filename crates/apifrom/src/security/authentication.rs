@@ -36,7 +36,7 @@ use crate::stage::{Decision, Slot, Stage};
 pub(crate) struct Authentication(Arc<Inner>);
 
 struct Inner {
-    compiled: Compiled,
+    compiled: Arc<Compiled>,
     route: Box<str>,
     sink: Arc<dyn Sink>,
 }
@@ -124,7 +124,7 @@ impl Refusal {
 }
 
 impl Authentication {
-    pub(crate) fn new(compiled: Compiled, route: &str, sink: Arc<dyn Sink>) -> Self {
+    pub(crate) fn new(compiled: Arc<Compiled>, route: &str, sink: Arc<dyn Sink>) -> Self {
         Self(Arc::new(Inner {
             compiled,
             route: route.into(),

@@ -187,6 +187,14 @@ impl Identities {
         }
     }
 
+    /// These, and then those whom a layer further in proved.
+    pub(crate) fn and(mut self, further: Self) -> Self {
+        for identity in further.first.into_iter().chain(further.further) {
+            self.push(identity);
+        }
+        self
+    }
+
     /// All of them, in the order in which their methods stand.
     pub fn iter(&self) -> impl Iterator<Item = &Identity> {
         self.first.iter().chain(&self.further)

@@ -273,6 +273,47 @@ impl Compiler {
 }
 
 impl Compiled {
+    /// How many of the methods that `is_meant` picks prove somebody on a request that gets through:
+    /// at least, and at most.
+    pub(crate) fn proofs(&self, is_meant: impl Fn(&dyn Authenticator) -> bool) -> (usize, usize) {
+        self.count(&self.requirement, &is_meant)
+    }
+
+    fn count(
+        &self,
+        requirement: &Requirement,
+        is_meant: &dyn Fn(&dyn Authenticator) -> bool,
+    ) -> (usize, usize) {
+        let (parts, is_any) = match requirement {
+            Requirement::Method(index) => {
+                let method = self.methods.get(*index);
+                let count = usize::from(method.is_some_and(|method| is_meant(&**method)));
+                return (count, count);
+            }
+            Requirement::Any(parts) => (parts, true),
+            Requirement::All(parts) => (parts, false),
+        };
+        let mut seen = BTreeSet::new();
+        let counts = parts
+            .iter()
+            .filter(|part| match part {
+                // What stands twice proves once.
+                Requirement::Method(index) => seen.insert(*index),
+                _ => true,
+            })
+            .map(|part| self.count(part, is_meant));
+        if is_any {
+            let both = |(least, most): (usize, usize), (low, high): (usize, usize)| {
+                (least.min(low), most.max(high))
+            };
+            counts.reduce(both).unwrap_or_default()
+        } else {
+            counts.fold((0, 0), |(least, most), (low, high)| {
+                (least + low, most + high)
+            })
+        }
+    }
+
     /// The state names that can be set together, or one that would be set twice.
     fn names(&self, requirement: &Requirement) -> Result<BTreeSet<&str>, String> {
         let (parts, is_any) = match requirement {

@@ -1,5 +1,7 @@
 //! The example programs, run as somebody who tries them runs them.
 
+mod twins;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,9 +25,15 @@ struct Example {
 impl Example {
     /// Runs an example on a port of the system's choice, in `folder`.
     fn start(name: &str, folder: &Path) -> Self {
+        Self::with(name, folder, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    fn with(name: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut process = Command::new(program(name))
             .current_dir(folder)
             .env("PORT", "0")
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -391,4 +399,33 @@ mod https {
         assert!(said.contains("key.pem"), "{said}");
         assert!(!said.contains("listening on"), "{said}");
     }
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn the_axum_example_protects_one_route_and_limits_all() {
+    let folder = Folder::new("axum");
+    let served = Example::start("axum_layers", &folder.0);
+    let ask = |path: &str, headers: &str| {
+        let mut client = Client::tcp(served.address);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));
+        client.answer()
+    };
+    let open = ask("/", "Origin: https://example.com\r\n");
+    assert_eq!(open.body, "everybody may read this");
+    for line in [
+        "x-ratelimit-remaining: 99\r\n",
+        "x-frame-options: deny\r\n",
+        "access-control-allow-origin: https://example.com\r\n",
+    ] {
+        assert!(open.head.contains(line), "{line}{}", open.head);
+    }
+    let refused = ask("/mine", "");
+    assert_eq!(refused.status, 401);
+    assert!(refused.head.contains("x-ratelimit-remaining: 98\r\n"));
+    let secret = "a secret of at least thirty-two bytes";
+    let token = apifrom::security::CreateToken::new(secret, "HS256");
+    let token = token.sign(r#"{"sub": "ada"}"#).unwrap();
+    let mine = ask("/mine", &format!("Authorization: Bearer {token}\r\n"));
+    assert_eq!(mine.body, "Hello, ada!");
 }

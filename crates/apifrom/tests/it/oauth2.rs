@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use apifrom::OAuth2Token;
 use apifrom::security::{CreateToken, JwtRequired, OAuth2Required};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -749,4 +750,39 @@ fn published_keys_and_given_ones_contradict_each_other() {
             "{field}: {found:?}"
         );
     }
+}
+
+#[derive(apifrom::Deserialize)]
+struct Reader {
+    sub: String,
+    shelf: Option<u32>,
+}
+
+#[apifrom::api(route = "/shelf", method = "GET")]
+fn shelf(token: OAuth2Token<Reader>) -> String {
+    let Reader { sub, shelf } = token.claims();
+    format!("{sub} {shelf:?} {} {}", token.scopes(), token.token())
+}
+
+#[test]
+fn a_handler_takes_the_claims_and_the_token_itself() {
+    let server = Server::start();
+    metadata(&server);
+    let specs = apifrom::endpoints![shelf].map(|spec| spec.protect(declared(&server)));
+    let clock = Arc::new(apifrom::ManualClock::at(START));
+    let api = apifrom::Api::new().clock(clock).endpoints(specs);
+    let client = apifrom::testing::TestClient::new(api.build().unwrap());
+    let ask = |token: &str, said: &str| {
+        server.says("/introspect", said);
+        let asked = client.get("/shelf").header("authorization", bearer(token));
+        asked.send().unwrap()
+    };
+    let said =
+        r#"{"active": true, "sub": "ada", "aud": "my-api", "scope": "read write", "shelf": 7}"#;
+    assert_eq!(ask("first", said).text(), "ada Some(7) read write first");
+    let said = r#"{"active": true, "sub": "ada", "aud": "my-api", "scope": "read", "shelf": "7"}"#;
+    let refused = ask("second", said);
+    assert_eq!(refused.status(), 401);
+    assert_eq!(refused.header("www-authenticate"), Some(INVALID));
+    assert_eq!(ask("third", r#"{"active": false}"#).status(), 401);
 }

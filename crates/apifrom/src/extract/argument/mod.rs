@@ -3,7 +3,7 @@
 //! What a parameter is follows from its name and its type, in this order:
 //! 1. The name of a capture of the route: that capture.
 //! 2. An extractor ([`Json`], [`Form`], [`Query`], [`Header`], [`Cookie`], [`State`], [`Request`],
-//!    [`Body`], `Bytes`): what it says.
+//!    [`Body`], `Bytes`, and who calls, as `Jwt` and its like say): what it says.
 //! 3. A type of [`FromRequest`], such as `Client` or `RequestId`: what it takes from the head.
 //! 4. A [`FromParameters`], such as `i64`, `Option<String>` or `Vec<u8>`: the query parameter of
 //!    that name.
@@ -30,8 +30,10 @@ use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use super::body::{read_form, read_json};
+use crate::logging::Sink;
 use crate::rejection::Rejection;
 use crate::request::{Body, Request};
 use crate::violation::{LocItem, Location, Violation, Violations};
@@ -111,11 +113,43 @@ pub trait Place {
     /// The value that handlers share, of the type `id`; an error is noted when there is none.
     fn state(&mut self, id: TypeId, name: &str) -> Option<Arc<dyn Any + Send + Sync>>;
 
+    /// What is known of the callers who get here: those whom `method` proved, or any method, and
+    /// who are found under `name`, or under any.
+    fn proof(&self, method: Option<&str>, name: Option<&str>) -> Proof;
+
+    /// The template of the endpoint, which events name.
+    fn route(&self) -> &str;
+
+    /// Where events go.
+    fn sink(&self) -> Arc<dyn Sink>;
+
     /// How bodies are read here.
     fn limits(&self) -> Limits;
 
     /// Notes that the endpoint cannot be built, and why.
     fn error(&mut self, message: String);
+}
+
+/// What is known of the callers who get to an endpoint before any of them did.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// How many of one kind a request proves.
+    pub presence: Presence,
+    /// What a caller of that kind is told whose credential is worth nothing.
+    pub challenge: Option<HeaderValue>,
+}
+
+/// How many callers of one kind a request proves that gets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// None.
+    Never,
+    /// One or none.
+    Sometimes,
+    /// One.
+    Always,
+    /// More than one at once.
+    Several,
 }
 
 /// How bodies are read.
@@ -145,7 +179,7 @@ pub fn bind<D: Declared>(declared: D, place: &mut dyn Place) -> Option<D::Source
 
 /// A parameter that has a name on the wire.
 #[diagnostic::on_unimplemented(
-    message = "`#[name(…)]` is for query parameters, headers and cookies",
+    message = "`#[name(…)]` is for query parameters, headers, cookies and callers",
     label = "this parameter has no name on the wire"
 )]
 pub trait Named {
@@ -184,7 +218,7 @@ pub trait Held: Send + 'static {
 }
 
 /// A value that is known once the head is.
-pub struct Known<T>(pub(super) Option<T>);
+pub struct Known<T>(pub(crate) Option<T>);
 
 impl<T: Send + 'static> Held for Known<T> {
     type Value = T;
@@ -212,7 +246,7 @@ impl Faults {
     }
 
     /// Notes that the request cannot be answered whatever else it holds; the first counts.
-    pub(super) fn refuse(&mut self, why: Rejection) {
+    pub(crate) fn refuse(&mut self, why: Rejection) {
         self.refused.get_or_insert(why);
     }
 

@@ -3,6 +3,8 @@
 mod answers;
 mod arguments;
 mod bodies;
+mod callers;
+mod layers;
 mod merged;
 mod protected;
 mod tower;
