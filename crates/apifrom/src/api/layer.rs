@@ -4,7 +4,9 @@
 //! 1. What is layered holds for everything that the wrapped service answers. It is the engine that
 //!    decides, so a layer refuses what an API would, in the same shape.
 //! 2. Of several things in one layer the order is the engine's. Of several layers it is the
-//!    program's: the one that was added last is asked first.
+//!    program's: the one that was added last is asked first. A layer knows of no other one, so what
+//!    looks at who calls (limits by identity, CSRF tokens, scopes) stands in one layer with the
+//!    protection that finds out.
 //! 3. Whoever was let in, the wrapped service finds in the request's extensions: the
 //!    [`Identity`](crate::Identity), all [`Identities`](crate::Identities), the
 //!    [`Client`](crate::Client) and the [`RequestId`](crate::RequestId).
@@ -84,7 +86,13 @@ impl Api {
             .specs
             .iter()
             .flat_map(|spec| spec.protections.iter().chain(&spec.inherited));
-        !self.surround.rate_limits.is_empty() || self.protections.iter().chain(own).any(backs_off)
+        // By whatever a limit counts, who is not told apart by it is counted by address.
+        !self.surround.rate_limits.is_empty()
+            || self
+                .specs
+                .iter()
+                .any(|spec| !spec.surround.rate_limits.is_empty())
+            || self.protections.iter().chain(own).any(backs_off)
     }
 }
 

@@ -205,6 +205,23 @@ fn all_routes_of_a_layer_share_one_limit() {
 }
 
 #[test]
+fn one_layer_of_several_counts_by_who_was_let_in() {
+    let limit = RateLimit::new(1, Duration::from_mins(1)).by_identity();
+    // Whatever they are added in: the engine authenticates first.
+    let api = Api::new().add_middleware(limit).auth(tokens());
+    let router = application().layer(api.into_layer().unwrap());
+    let address = serve(with_peers(router));
+    let (ada, eve) = (
+        bearer(SECRET, r#"{"sub": "ada"}"#),
+        bearer(SECRET, r#"{"sub": "eve"}"#),
+    );
+    assert_eq!(send(address, "GET /", &ada).status, 200);
+    is_problem(&send(address, "GET /", &ada), 429, "rate_limited");
+    assert_eq!(send(address, "GET /", &eve).status, 200);
+    assert_eq!(calls(), 2);
+}
+
+#[test]
 fn what_counts_by_address_refuses_where_no_address_is_known() {
     let users = || BasicAuthRequired::new().user("ada", "analytical");
     let limit = RateLimit::new(3, Duration::from_mins(1));
