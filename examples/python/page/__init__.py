@@ -1,0 +1,1 @@
+"""A page with a form and a script, both of which change something: protected from other sites."""
