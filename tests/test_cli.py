@@ -151,3 +151,116 @@ def test_the_help_names_everything():
     assert status == 0
     for word in ("token", "key", "password"):
         assert word in out
+
+
+SHOP = """
+from apifrom import API, Router, api
+from apifrom.middleware import CSRFMiddleware, rate_limit
+from apifrom.security import api_key_required, basic_auth_required, jwt_required
+from apifrom.security import multi_auth_required, public
+
+app = API(auth=jwt_required(secret="a secret of at least thirty-two bytes", algorithm="HS256"))
+app.add_middleware(CSRFMiddleware(secret="a secret of at least thirty-two bytes"))
+number = 5
+
+
+@api(route="/orders", method="POST")
+@rate_limit("5/minute")
+async def order() -> dict:
+    return {}
+
+
+@api(route="/health", method="GET")
+@public(reason="for the load balancer")
+def health() -> dict:
+    return {}
+
+
+admin = Router("/admin", auth=multi_auth_required(
+    auth_methods=[
+        api_key_required(api_keys={"k": []}),
+        basic_auth_required(credentials={"u": "p"}),
+    ],
+    require_all=False,
+))
+
+
+@admin.api("/users/{user_id}", methods=["GET", "DELETE"], blocking=True, max_body_size=10)
+def user(user_id: int) -> dict:
+    return {}
+
+
+app.router(admin)
+"""
+
+
+def in_folder(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "apifrom", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=folder,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_routes_lists_what_protects_each(tmp_path):
+    (tmp_path / "shop.py").write_text(SHOP)
+    status, out, _ = in_folder(tmp_path, "routes", "shop:app", "--format", "json")
+    assert status == 0
+    user, health, order = json.loads(out)
+    assert user == {
+        "methods": ["GET", "DELETE"],
+        "route": "/admin/users/{user_id}",
+        "name": "shop.user",
+        "auth": ["jwt_required", "any of (api_key_required, basic_auth_required)"],
+        "public": None,
+        "stages": ["authentication", "csrf"],
+        "max_body_size": 10,
+        "dispatch": "pool",
+    }
+    assert (health["public"], health["auth"]) == ("for the load balancer", [])
+    assert order["stages"] == ["client_rate_limit", "authentication", "csrf"]
+    assert order["dispatch"] == "task"
+    status, text, _ = in_folder(tmp_path, "routes", "shop")
+    assert status == 0
+    lines = text.splitlines()
+    assert len(lines) == 4
+    assert lines[0].split()[:2] == ["METHODS", "ROUTE"]
+    assert "everybody: for the load balancer" in text
+    assert len({line.find("  shop.") > 0 for line in lines[1:]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        pytest.param("nowhere:app", "there is no module nowhere", id="no module"),
+        pytest.param("shop:api2", "shop has no api2; there is app", id="no such name"),
+        pytest.param("shop:number", "is a int, expected an API", id="no API"),
+        pytest.param("broken:app", "ZeroDivisionError: division by zero (broken.py:1)", id="fails"),
+        pytest.param("torn:app", "SyntaxError", id="syntax"),
+        pytest.param("lost:app", "No module named 'missing_one'", id="missing import"),
+        pytest.param("leaves:app", "exits while it is imported", id="exits"),
+        pytest.param("wrong:app", "rate_limit.limit", id="configuration"),
+        pytest.param(":app", "expected module:app", id="no name"),
+        pytest.param("shop:", "expected module:app", id="no app"),
+    ],
+)
+def test_a_target_that_is_no_api_is_named_and_the_status_is_two(tmp_path, target, said):
+    sources = {
+        "shop": SHOP,
+        "broken": "1 / 0",
+        "torn": "def x(:",
+        "lost": "import missing_one",
+        "leaves": "raise SystemExit(3)",
+        "wrong": "from apifrom import API\nfrom apifrom.middleware import RateLimitMiddleware\n"
+        "app = API()\napp.add_middleware(RateLimitMiddleware(limit=0, window=60))\n",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    status, out, err = in_folder(tmp_path, "routes", target)
+    assert (status, out) == (2, "")
+    assert said in err

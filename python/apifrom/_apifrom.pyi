@@ -790,6 +790,8 @@ class Engine:
         """`text` or `json`."""
     def endpoints(self) -> list[tuple[str, str, list[str]]]:
         """The endpoints: name, template and methods of each."""
+    def routes(self) -> list[dict[str, Any]]:
+        """The endpoints, and what protects each."""
 
 def freeze(
     config: dict[str, Any],

@@ -1,4 +1,4 @@
-"""The command `apifrom`: makes and reads tokens, makes API keys, hashes passwords.
+"""The command `apifrom`: lists routes, makes and reads tokens, makes API keys, hashes passwords.
 
 A secret never stands on the command line, where every user of the machine can read it: it comes
 from an environment variable, a file, or standard input.
@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from apifrom import _apifrom
+from apifrom import _apifrom, _target
+from apifrom.exceptions import ConfigurationError
 from apifrom.security import create_jwt_token, hash_password
 
 __all__ = ["main"]
@@ -62,9 +63,16 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="apifrom",
-        description="Makes and reads tokens, makes API keys, hashes passwords.",
+        description="Lists routes, makes and reads tokens, makes API keys, hashes passwords.",
     )
     groups = parser.add_subparsers(title="what", required=True, metavar="WHAT")
+
+    routes = groups.add_parser("routes", help="list the routes of an API and what protects each")
+    routes.add_argument("target", metavar="MODULE:APP", help="where the API is: shop.main:app")
+    routes.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text by default"
+    )
+    routes.set_defaults(run=_routes)
 
     token = groups.add_parser("token", help="make and read JSON Web Tokens")
     actions = token.add_subparsers(title="what", required=True, metavar="WHAT")
@@ -132,6 +140,46 @@ class _Refuse(argparse.Action):
             "--secret would show the secret to every user of this machine; put it into an "
             "environment variable (--secret-env NAME) or a file (--key-file FILE)"
         )
+
+
+def _routes(parsed: argparse.Namespace) -> int:
+    try:
+        routes = _target.load(parsed.target).freeze().routes()
+    except _target.TargetError as error:
+        raise _Mistake(str(error)) from None
+    except ConfigurationError as error:
+        raise _Mistake(f"{parsed.target} would not start: {error}") from None
+    routes.sort(key=lambda route: (route["route"], route["methods"]))
+    if parsed.format == "json":
+        sys.stdout.write(json.dumps(routes, indent=2) + "\n")
+        return 0
+    rows: list[tuple[str, ...]] = [
+        ("METHODS", "ROUTE", "WHO MAY CALL", "ALSO", "BODY", "CALLED", "NAME")
+    ]
+    rows += [_route(route) for route in routes]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    return 0
+
+
+def _route(route: dict[str, Any]) -> tuple[str, ...]:
+    if route["public"] is not None:
+        who = f"everybody: {route['public']}"
+    else:
+        who = ", ".join(route["auth"]) or "everybody"
+    shown = {"authentication"}
+    also = ", ".join(dict.fromkeys(stage for stage in route["stages"] if stage not in shown))
+    return (
+        ",".join(route["methods"]),
+        route["route"],
+        who,
+        also or "-",
+        str(route["max_body_size"]),
+        route["dispatch"] or "-",
+        route["name"],
+    )
 
 
 def _key(parsed: argparse.Namespace) -> str | None:

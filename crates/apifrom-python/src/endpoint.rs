@@ -172,6 +172,16 @@ impl Described {
         (self.name.clone(), self.route.clone(), self.methods.clone())
     }
 
+    /// Where its function is called.
+    pub(crate) fn mode(&self) -> &'static str {
+        match (self.is_async, self.blocking) {
+            (true, _) => "task",
+            (false, Some(true)) => "pool",
+            (false, Some(false)) => "inline",
+            (false, None) => "pool, inline once short",
+        }
+    }
+
     /// Who may call it.
     pub(crate) fn take_guarded(&mut self) -> Guarded {
         std::mem::take(&mut self.guarded)

@@ -28,10 +28,37 @@ pub(crate) struct PyEngine {
     pub(crate) server: ServerConfig,
     log_level: String,
     log_format: String,
+    /// Where the function of each endpoint is called, by the endpoint's name.
+    modes: HashMap<String, &'static str>,
 }
 
 #[pymethods]
 impl PyEngine {
+    /// The endpoints, those of the engine itself left out, and what protects each.
+    fn routes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let routes = PyList::empty(py);
+        for endpoint in self.engine.endpoints() {
+            if endpoint.methods().is_empty() {
+                continue;
+            }
+            let texts = |all: &mut dyn Iterator<Item = String>| all.collect::<Vec<_>>();
+            let route = PyDict::new(py);
+            let methods = texts(&mut endpoint.methods().iter().map(ToString::to_string));
+            let auth = texts(&mut endpoint.protections().iter().map(ToString::to_string));
+            let stages = texts(&mut endpoint.slots().map(|slot| slot.as_str().to_owned()));
+            route.set_item("methods", methods)?;
+            route.set_item("route", endpoint.template())?;
+            route.set_item("name", endpoint.name())?;
+            route.set_item("auth", auth)?;
+            route.set_item("public", endpoint.public_reason())?;
+            route.set_item("stages", stages)?;
+            route.set_item("max_body_size", endpoint.max_body_size())?;
+            route.set_item("dispatch", self.modes.get(endpoint.name()))?;
+            routes.append(route)?;
+        }
+        Ok(routes)
+    }
+
     /// The least level that `app.run` writes.
     #[getter]
     fn log_level(&self) -> &str {
@@ -87,12 +114,15 @@ pub(crate) fn freeze(
     let depth = settings.max_json_depth;
     let mut read = Vec::new();
     let mut facts = HashMap::new();
+    let mut modes = HashMap::new();
     for described in endpoints.iter() {
         let described = described.cast_into::<PyDict>()?;
         let described = endpoint::Described::read(&described, &mut protections, &mut errors)?;
         if let Some(described) = described {
             let shared = described.facts(py, depth, &root_path);
-            facts.insert(described.place().1, Arc::clone(&shared));
+            let (name, template, _) = described.place();
+            modes.insert(name, described.mode());
+            facts.insert(template, Arc::clone(&shared));
             read.push((described, shared));
         }
     }
@@ -136,6 +166,7 @@ pub(crate) fn freeze(
         server: serving.config,
         log_level: serving.log_level,
         log_format: serving.log_format,
+        modes,
     });
     Ok((engine, found))
 }

@@ -16,7 +16,7 @@ use crate::logging::Sink;
 use crate::middleware::{Cors, RateLimit, SecurityHeaders};
 use crate::routing::PathTemplate;
 use crate::security::{DeclaredPolicy, Policy, Protection};
-use crate::stage::Stage;
+use crate::stage::{Slot, Stage};
 
 /// What a program says about one endpoint.
 ///
@@ -444,6 +444,11 @@ impl Endpoint {
     /// The most bytes a body may have.
     pub fn max_body_size(&self) -> u64 {
         self.max_body_size
+    }
+
+    /// What decides about its requests, in the order in which it is asked.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.stages.iter().map(|stage| stage.slot())
     }
 
     /// What it asks of a caller, all of which must be met: the API's, its routers' and its own.

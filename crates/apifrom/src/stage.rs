@@ -36,6 +36,22 @@ pub enum Slot {
     Policy,
 }
 
+impl Slot {
+    /// What lists of endpoints call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cors => "cors",
+            Self::SecurityHeaders => "security_headers",
+            Self::ClientRateLimit => "client_rate_limit",
+            Self::Authentication => "authentication",
+            Self::Authorization => "authorization",
+            Self::RateLimit => "rate_limit",
+            Self::Csrf => "csrf",
+            Self::Policy => "policy",
+        }
+    }
+}
+
 /// What a stage found.
 #[non_exhaustive]
 pub enum Decision {

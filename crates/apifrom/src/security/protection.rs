@@ -36,6 +36,23 @@ pub enum Protection {
     All(Vec<Protection>),
 }
 
+/// As it is read: `jwt_required`, `any of (jwt_required, api_key_required)`.
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (how, parts) = match self {
+            Self::Method(method) => return f.write_str(method.declared_as()),
+            Self::Any(parts) => ("any", parts),
+            Self::All(parts) => ("all", parts),
+        };
+        write!(f, "{how} of (")?;
+        for (index, part) in parts.iter().enumerate() {
+            let before = if index > 0 { ", " } else { "" };
+            write!(f, "{before}{part}")?;
+        }
+        f.write_str(")")
+    }
+}
+
 impl<M: AuthMethod> From<M> for Protection {
     fn from(method: M) -> Self {
         Self::Method(Arc::new(method))
