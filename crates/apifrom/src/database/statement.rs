@@ -182,13 +182,14 @@ impl Statement {
 
     /// What no database keeps as it is, is refused.
     fn checked<'a>(&self, value: &'a Value, place: usize) -> Result<&'a Value, DatabaseError> {
-        let why = match value {
-            Value::Real(number) if !number.is_finite() => "is not a finite number",
-            Value::Text(text) if text.contains('\0') => "holds a NUL, which text cannot",
-            _ => return Ok(value),
+        let Value::Real(number) = value else {
+            return Ok(value);
         };
+        if number.is_finite() {
+            return Ok(value);
+        }
         Err(DatabaseError::statement(format!(
-            "{} {why}",
+            "{} is not a finite number",
             self.called(place)
         )))
     }
@@ -507,11 +508,6 @@ mod tests {
                 "SELECT :a",
                 params! { "a" => f64::INFINITY },
                 "the parameter a is not a finite",
-            ),
-            (
-                "SELECT ?, ?",
-                params![1, "hunter2\0"],
-                "the parameter 2 holds a NUL",
             ),
         ] {
             let found = message(sql, &given);

@@ -77,7 +77,7 @@ fn values_come_back_as_they_went() {
         Value::Real(0.1),
         Value::Real(f64::MAX),
         Value::Text(String::new()),
-        Value::Text("\u{e4}\n'".into()),
+        Value::Text("\u{e4}\n'\0.".into()),
         Value::Blob(vec![0, 255]),
         Value::Blob(Vec::new()),
     ];
