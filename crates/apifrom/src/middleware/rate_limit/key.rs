@@ -27,13 +27,16 @@ fn copy(bytes: &mut [u8; 17], octets: &[u8]) -> usize {
 pub(super) fn of_identity(context: &Context) -> Option<Vec<u8>> {
     let mut parts = Vec::new();
     for identity in context.identities.iter() {
-        parts.push(KeyPart::from(identity.method().as_str()));
         // A key without a public id is known by itself.
-        parts.push(match (identity.subject(), identity.credential()) {
+        let proved: KeyPart = match (identity.subject(), identity.credential()) {
             (Some(subject), _) => subject.into(),
             (None, Some(credential)) => credential.into(),
             (None, None) => continue,
-        });
+        };
+        // The same subject of another declaration may be somebody else.
+        parts.push(identity.method().as_str().into());
+        parts.push(identity.name().into());
+        parts.push(proved);
     }
     (!parts.is_empty()).then(|| encoded(&parts))
 }
