@@ -264,3 +264,23 @@ def test_a_target_that_is_no_api_is_named_and_the_status_is_two(tmp_path, target
     status, out, err = in_folder(tmp_path, "routes", target)
     assert (status, out) == (2, "")
     assert said in err
+
+
+def test_functions_of_one_name_are_listed_each_as_it_is_called(tmp_path):
+    (tmp_path / "alike.py").write_text("""
+from apifrom import API
+
+app = API()
+
+@app.get("/first")
+def get():
+    return {}
+
+@app.get("/second")
+async def get():
+    return {}
+""")
+    status, out, _ = in_folder(tmp_path, "routes", "alike", "--format", "json")
+    assert status == 0
+    dispatched = {route["route"]: route["dispatch"] for route in json.loads(out)}
+    assert dispatched == {"/first": "pool, inline once short", "/second": "task"}

@@ -28,8 +28,8 @@ pub(crate) struct PyEngine {
     pub(crate) server: ServerConfig,
     log_level: String,
     log_format: String,
-    /// Where the function of each endpoint is called, by the endpoint's name.
-    modes: HashMap<String, &'static str>,
+    /// Where the function of each endpoint is called, by template and methods: names may be alike.
+    modes: HashMap<(String, Vec<String>), &'static str>,
 }
 
 #[pymethods]
@@ -46,6 +46,10 @@ impl PyEngine {
             let methods = texts(&mut endpoint.methods().iter().map(ToString::to_string));
             let auth = texts(&mut endpoint.protections().iter().map(ToString::to_string));
             let stages = texts(&mut endpoint.slots().map(|slot| slot.as_str().to_owned()));
+            let place = (
+                endpoint.template().unwrap_or_default().to_owned(),
+                methods.clone(),
+            );
             route.set_item("methods", methods)?;
             route.set_item("route", endpoint.template())?;
             route.set_item("name", endpoint.name())?;
@@ -53,7 +57,7 @@ impl PyEngine {
             route.set_item("public", endpoint.public_reason())?;
             route.set_item("stages", stages)?;
             route.set_item("max_body_size", endpoint.max_body_size())?;
-            route.set_item("dispatch", self.modes.get(endpoint.name()))?;
+            route.set_item("dispatch", self.modes.get(&place))?;
             routes.append(route)?;
         }
         Ok(routes)
@@ -120,8 +124,9 @@ pub(crate) fn freeze(
         let described = endpoint::Described::read(&described, &mut protections, &mut errors)?;
         if let Some(described) = described {
             let shared = described.facts(py, depth, &root_path);
-            let (name, template, _) = described.place();
-            modes.insert(name, described.mode());
+            let (_, template, methods) = described.place();
+            let methods = methods.iter().map(|method| method.to_ascii_uppercase());
+            modes.insert((template.clone(), methods.collect()), described.mode());
             facts.insert(template, Arc::clone(&shared));
             read.push((described, shared));
         }
