@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
 
@@ -38,8 +39,14 @@ impl Place {
         if path.contains(['?', '#', '\0']) {
             return Err("expected a path alone, without ? and #".into());
         }
-        if path.is_empty() || path == ":memory:" {
+        if path == ":memory:" {
             return Ok(Self::Memory);
+        }
+        // A path that was meant to be filled in must not become a database that is lost.
+        if path.is_empty() {
+            return Err(
+                "expected a path, or :memory: for a database that is lost at the end".into(),
+            );
         }
         if rest.strip_prefix("///").is_none() {
             return Err(
@@ -132,7 +139,7 @@ impl Session {
         let mut values = Vec::new();
         let mut count = 0;
         let mut rows = prepared.raw_query();
-        while let Some(row) = rows.next().map_err(|error| converted(&error))? {
+        while let Some(row) = rows.next().map_err(|error| stopped(&error))? {
             count += 1;
             for index in 0..width {
                 let value = row.get_ref(index).map_err(|error| converted(&error))?;
@@ -151,7 +158,7 @@ impl Session {
         let mut prepared = self.prepared(statement, parameters)?;
         // What it returns besides is passed over.
         let mut rows = prepared.raw_query();
-        while rows.next().map_err(|error| converted(&error))?.is_some() {}
+        while rows.next().map_err(|error| stopped(&error))?.is_some() {}
         drop(rows);
         Ok(Executed {
             rows: self.connection.total_changes() - before,
@@ -188,6 +195,14 @@ impl Session {
             .connection
             .prepare_cached(&text)
             .map_err(|error| converted(&error))?;
+        // What was read here as no placeholder, and is one to SQLite, would be NULL.
+        if prepared.parameter_count() != values.len() {
+            return Err(DatabaseError::statement(format!(
+                "SQLite finds {} placeholders in the statement, and {} are meant",
+                prepared.parameter_count(),
+                values.len()
+            )));
+        }
         for (index, value) in values.into_iter().enumerate() {
             prepared
                 .raw_bind_parameter(index + 1, Given(value))
@@ -228,7 +243,27 @@ fn value_of(value: ValueRef<'_>) -> Result<Value, DatabaseError> {
     })
 }
 
-/// SQLite's own text names tables and columns, and never a value.
+/// Why a statement stopped while it ran. SQLite's own text may quote what it was given then (a JSON path, a
+/// query of a full-text index, what a trigger raises), so only that of a rule is kept, which names columns.
+fn stopped(error: &rusqlite::Error) -> DatabaseError {
+    let converted = converted(error);
+    let code = match error {
+        rusqlite::Error::SqliteFailure(code, _) => *code,
+        _ => return converted,
+    };
+    match converted.kind() {
+        DatabaseErrorKind::Integrity if code.extended_code == SQLITE_CONSTRAINT_TRIGGER => {
+            DatabaseError::new(DatabaseErrorKind::Integrity, "a trigger refused it")
+        }
+        DatabaseErrorKind::Statement => DatabaseError::statement(format!(
+            "the statement failed while it ran: SQLite's code {}",
+            code.extended_code
+        )),
+        _ => converted,
+    }
+}
+
+/// SQLite's own text about a statement names tables and columns, and never a value.
 fn converted(error: &rusqlite::Error) -> DatabaseError {
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => DatabaseErrorKind::Integrity,

@@ -1,7 +1,7 @@
 //! Statements, and where their placeholders are.
 //!
-//! 1. `?` and `:name` are placeholders, one kind in a statement; `?1`, `@name` and `$name` are none, and
-//!    are refused.
+//! 1. `?` and `:name` are placeholders, one kind in a statement; `?1`, `:1`, `@name` and `$name` are none,
+//!    and are refused: SQLite would take them for some, and where nothing is given for NULL.
 //! 2. Nothing in strings, quoted names and comments is a placeholder, and `::` is none.
 //! 3. A statement is one: what stands behind its `;` is refused.
 //! 4. A list stands for as many values as it has, and for a list of no members where it has none.
@@ -305,9 +305,9 @@ impl Reader<'_> {
                 });
                 self.place(Some(known), 1 + length);
             }
-            b'@' | b'$' if self.byte(1).is_some_and(starts_name) => {
+            b'@' | b'$' | b'#' | b':' if self.byte(1).is_some_and(in_name) => {
                 return Err(DatabaseError::statement(
-                    "@name and $name are no placeholders; use ? or :name",
+                    ":1, @name and $name are no placeholders; use ? or :name",
                 ));
             }
             byte if starts_name(byte) || byte.is_ascii_digit() => {
@@ -477,6 +477,11 @@ mod tests {
             ("SELECT ?1", given.clone(), "?1"),
             ("SELECT @a", given.clone(), "@name"),
             ("SELECT $a", given.clone(), "$name"),
+            ("SELECT $1", params![], "$name"),
+            ("SELECT $1, ?", given.clone(), "$name"),
+            ("SELECT @1", params![], "@name"),
+            ("SELECT :1", params![], ":1"),
+            ("SELECT #1", params![], "no placeholders"),
             ("SELECT 'x", given.clone(), "quote"),
             ("SELECT [x", given.clone(), "bracket"),
             ("SELECT /* x", given.clone(), "comment"),

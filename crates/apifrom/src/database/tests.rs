@@ -235,6 +235,50 @@ fn errors_say_what_kind_they_are_and_show_no_value() {
 }
 
 #[test]
+fn what_stops_a_statement_while_it_runs_quotes_nothing_that_was_given() {
+    let db = memory();
+    db.execute("CREATE VIRTUAL TABLE words USING fts5(word)", ())
+        .unwrap();
+    db.execute("CREATE TABLE log (entry TEXT CHECK (entry <> ''))", ())
+        .unwrap();
+    db.migrate([(
+        "guard",
+        "CREATE TRIGGER guard BEFORE INSERT ON log WHEN NEW.entry = 'hunter2'
+         BEGIN SELECT RAISE(ABORT, 'hunter2 is refused'); END",
+    )])
+    .unwrap();
+    for (sql, given, kind) in [
+        (
+            "SELECT json_extract('{}', ?) AS a",
+            "hunter2",
+            DatabaseErrorKind::Statement,
+        ),
+        (
+            "SELECT * FROM words WHERE words MATCH ?",
+            "hunter2 AND (",
+            DatabaseErrorKind::Statement,
+        ),
+        (
+            "INSERT INTO log VALUES (?)",
+            "hunter2",
+            DatabaseErrorKind::Integrity,
+        ),
+        (
+            "INSERT INTO log VALUES (?)",
+            "",
+            DatabaseErrorKind::Integrity,
+        ),
+    ] {
+        let error = match db.query(sql, params![given]) {
+            Err(error) if !error.to_string().contains("use execute") => error,
+            _ => db.execute(sql, params![given]).unwrap_err(),
+        };
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn a_transaction_keeps_all_or_nothing() {
     let folder = Folder::new();
     let db = folder.open();
@@ -355,7 +399,7 @@ fn a_url_is_a_place_that_is_known() {
         place("sqlite:////var/a.db").unwrap(),
         Place::File("/var/a.db".into())
     );
-    for memory in ["sqlite://", "sqlite://:memory:", "sqlite:///:memory:"] {
+    for memory in ["sqlite://:memory:", "sqlite:///:memory:"] {
         assert_eq!(place(memory).unwrap(), Place::Memory, "{memory}");
     }
     for wrong in [
@@ -363,6 +407,8 @@ fn a_url_is_a_place_that_is_known() {
         "app.db",
         "sqlite",
         "sqlite:app.db",
+        "sqlite://",
+        "sqlite:///",
         "sqlite://app.db",
         "sqlite:///app.db?mode=ro",
         "mongodb://user:hunter2@host/db",
