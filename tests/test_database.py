@@ -24,6 +24,7 @@ from apifrom.database import (
     Row,
     Rows,
     StatementError,
+    UnstorableValue,
     ident,
     insecure_raw,
     sql,
@@ -146,7 +147,7 @@ def test_values_go_and_come_back(db, given, back):
     ],
 )
 def test_a_mistake_is_named_and_no_value_shown(db, statement, given, said):
-    with pytest.raises(StatementError, match=said) as caught:
+    with pytest.raises((StatementError, UnstorableValue), match=said) as caught:
         db.query(statement, given)
     assert "hunter2" not in str(caught.value)
     assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
@@ -418,3 +419,24 @@ def test_a_locked_database_is_503_and_recovers(tmp_path):
     assert db.execute("INSERT INTO t VALUES (1)").rows == 1
     stats = db.stats()
     assert (stats.size, stats.in_use, stats.waiting) == (16, 0, 0)
+
+
+def test_a_value_that_no_column_holds_is_the_clients_mistake_where_a_client_sent_it(db):
+    app = API()
+
+    @app.get("/users/{user_id}")
+    def user(user_id: int) -> dict:
+        return db.query("SELECT name FROM users WHERE id = ?", [user_id])
+
+    @app.get("/decimal")
+    def wrong() -> dict:
+        return db.query("SELECT name FROM users WHERE id = ?", [decimal.Decimal(1)])
+
+    with TestClient(app) as client:
+        for path in (f"/users/{2**63}", f"/users/{-(2**63) - 1}", "/users/" + "9" * 40):
+            answer = client.get(path)
+            assert answer.status_code == 422
+            assert answer.json()["type"].endswith("unstorable_value")
+        assert client.get(f"/users/{2**63 - 1}").status_code == 404
+        # A type is the program's mistake.
+        assert client.get("/decimal").status_code == 500

@@ -48,6 +48,7 @@ from apifrom.exceptions import (
     DatabaseUnavailable,
     IntegrityError,
     StatementError,
+    UnstorableValue,
 )
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ __all__ = [
     "Sql",
     "StatementError",
     "Transaction",
+    "UnstorableValue",
     "ident",
     "insecure_raw",
     "sql",

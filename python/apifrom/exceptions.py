@@ -21,6 +21,7 @@ __all__ = [
     "IntegrityError",
     "StatementError",
     "UnreadableRequest",
+    "UnstorableValue",
 ]
 
 
@@ -127,6 +128,13 @@ class DatabaseError(Exception):
 
 class StatementError(DatabaseError):
     """A statement, or what it was given, is wrong: a mistake of the program."""
+
+
+class UnstorableValue(DatabaseError):
+    """A value is one that no column holds: a whole number of more than 64 bits, or not finite.
+
+    A handler that lets it pass answers 422: a request may have sent it where the types allow it.
+    """
 
 
 class IntegrityError(DatabaseError):

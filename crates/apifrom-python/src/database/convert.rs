@@ -24,7 +24,7 @@ use pyo3::types::{
     PyString, PyTuple, PyType,
 };
 
-use super::misused;
+use super::{misused, unstorable};
 
 /// What a statement was given for its placeholders.
 pub(super) fn parameters(py: Python<'_>, given: Option<&Bound<'_, PyAny>>) -> PyResult<Parameters> {
@@ -109,7 +109,7 @@ fn one(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Value> {
         let number = value.extract();
         return number
             .map(Value::Integer)
-            .map_err(|_| misused(py, format!("{name} is a whole number of more than 64 bits")));
+            .map_err(|_| unstorable(py, format!("{name} is a whole number of more than 64 bits")));
     }
     if let Ok(number) = value.cast::<PyFloat>() {
         return Ok(Value::Real(number.value()));
@@ -118,7 +118,7 @@ fn one(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Value> {
         let text = text.to_str();
         return text
             .map(Value::from)
-            .map_err(|_| misused(py, format!("{name} holds half of a surrogate pair")));
+            .map_err(|_| unstorable(py, format!("{name} holds half of a surrogate pair")));
     }
     if value.is_instance_of::<PyBytes>()
         || value.is_instance_of::<PyByteArray>()

@@ -28,16 +28,25 @@ use crate::dispatch::about_to_wait;
 
 /// The Python exception for `error`.
 fn raised(py: Python<'_>, error: &DatabaseError) -> PyErr {
-    static CLASSES: [PyOnceLock<Py<PyAny>>; 3] = [const { PyOnceLock::new() }; 3];
-    let [statement, integrity, unavailable] = &CLASSES;
+    static CLASSES: [PyOnceLock<Py<PyAny>>; 4] = [const { PyOnceLock::new() }; 4];
+    let [statement, integrity, unavailable, unstorable] = &CLASSES;
     let (class, name) = match error.kind() {
         DatabaseErrorKind::Integrity => (integrity, "IntegrityError"),
+        DatabaseErrorKind::UnstorableValue => (unstorable, "UnstorableValue"),
         DatabaseErrorKind::Unavailable => (unavailable, "DatabaseUnavailable"),
         _ => (statement, "StatementError"),
     };
     let made = class
         .import(py, "apifrom.exceptions", name)
         .and_then(|class| class.call1((error.to_string(),)));
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+fn unstorable(py: Python<'_>, message: String) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let made = CLASS
+        .import(py, "apifrom.exceptions", "UnstorableValue")
+        .and_then(|class| class.call1((message,)));
     made.map_or_else(|error| error, PyErr::from_value)
 }
 

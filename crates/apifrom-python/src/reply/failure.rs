@@ -4,6 +4,7 @@ use apifrom::{
     Clock, FieldValue, IntoResponse, Level, Logger, Outcome, Problem, Record, Rejection, RequestId,
     Sink, SystemClock,
 };
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -18,7 +19,13 @@ use crate::responses::parse;
 pub(crate) fn from_exception(py: Python<'_>, error: &PyErr) -> Outcome {
     match problem(error.value(py)) {
         Ok(Some(problem)) => problem.into_response(),
-        Ok(None) if is_unavailable(py, error) => Err(Rejection::unavailable(
+        Ok(None) if is_a(py, error, "UnstorableValue") => Err(Rejection::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unstorable_value",
+            "a value is out of the range that can be stored",
+        )
+        .caused_by(text(py, error))),
+        Ok(None) if is_a(py, error, "DatabaseUnavailable") => Err(Rejection::unavailable(
             "database_unavailable",
             "the database cannot be asked now; try again shortly",
             1,
@@ -68,11 +75,11 @@ pub(super) fn not_found(py: Python<'_>) -> PyErr {
         .map_or_else(|error| error, PyErr::from_value)
 }
 
-fn is_unavailable(py: Python<'_>, error: &PyErr) -> bool {
-    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    CLASS
-        .import(py, "apifrom.exceptions", "DatabaseUnavailable")
-        .and_then(|class| error.value(py).is_instance(class))
+/// Whether it is an exception of ours called `name`. Asked only where something was raised.
+fn is_a(py: Python<'_>, error: &PyErr, name: &str) -> bool {
+    py.import(intern!(py, "apifrom.exceptions"))
+        .and_then(|module| module.getattr(name))
+        .and_then(|class| error.value(py).is_instance(&class))
         .unwrap_or_default()
 }
 

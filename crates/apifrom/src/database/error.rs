@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::StatusCode;
+
 use crate::rejection::Rejection;
 use crate::response::{IntoResponse, Response};
 
@@ -12,6 +14,8 @@ use crate::response::{IntoResponse, Response};
 pub enum DatabaseErrorKind {
     /// The statement, or what it was given for its placeholders, is wrong: a mistake of the program.
     Statement,
+    /// A value is one that no column holds: a whole number of more than 64 bits, one that is not finite.
+    UnstorableValue,
     /// The data would break a rule that the database keeps: unique, not null, a reference, a check.
     Integrity,
     /// The database cannot be asked now: it is locked, busy, full, unreadable or not there.
@@ -55,7 +59,8 @@ impl fmt::Display for DatabaseError {
 
 impl std::error::Error for DatabaseError {}
 
-/// 503 where the database cannot be asked now, else 500. The reason is for the log alone.
+/// 503 where the database cannot be asked now; 422 for a value that no column holds, which a request may
+/// have sent where a handler's types allow it; else 500. The reason is for the log alone.
 impl From<DatabaseError> for Rejection {
     fn from(error: DatabaseError) -> Self {
         let rejection = match error.kind {
@@ -63,6 +68,11 @@ impl From<DatabaseError> for Rejection {
                 "database_unavailable",
                 "the database cannot be asked now; try again shortly",
                 1,
+            ),
+            DatabaseErrorKind::UnstorableValue => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "unstorable_value",
+                "a value is out of the range that can be stored",
             ),
             DatabaseErrorKind::Statement | DatabaseErrorKind::Integrity => Self::internal(),
         };

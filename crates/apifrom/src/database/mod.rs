@@ -8,7 +8,8 @@
 //! 4. A caller uses one connection of a pool, and waits so long for one as [`Database::patience`] says.
 //!    A transaction keeps its connection until it is committed; otherwise it is rolled back.
 //!
-//! An error answers 503 where the database cannot be asked now, else 500; why is in the log.
+//! An error answers 503 where the database cannot be asked now, 422 for a value that no column holds, else
+//! 500; why is in the log.
 //!
 //! # Deployment
 //! SQLite is one file on one machine: processes there share it, others cannot. Keep it out of folders

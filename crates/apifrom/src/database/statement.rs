@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::error::DatabaseError;
+use super::error::{DatabaseError, DatabaseErrorKind};
 use super::value::{Parameter, Parameters, Value};
 
 /// The text of a statement: a literal, or what [`sql`](super::sql) composed.
@@ -188,10 +188,10 @@ impl Statement {
         if number.is_finite() {
             return Ok(value);
         }
-        Err(DatabaseError::statement(format!(
-            "{} is not a finite number",
-            self.called(place)
-        )))
+        Err(DatabaseError::new(
+            DatabaseErrorKind::UnstorableValue,
+            format!("{} is not a finite number", self.called(place)),
+        ))
     }
 
     /// What errors call the parameter of a placeholder.
