@@ -16,6 +16,7 @@ mod awaitable;
 mod constraints;
 mod database;
 mod dispatch;
+mod email;
 mod endpoint;
 mod fields;
 mod files;
@@ -54,6 +55,8 @@ mod _apifrom {
     };
     #[pymodule_export]
     use crate::dispatch::{ProbeCall, ProbeRoute, ProbeWorker, pool_load, run_worker};
+    #[pymodule_export]
+    use crate::email::EmailCheck;
     #[pymodule_export]
     use crate::freeze::{PyEngine, freeze};
     #[pymodule_export]

@@ -87,6 +87,7 @@ pub mod __private {
     };
     pub use crate::extract::model::{Check, FromJson};
     pub use crate::handler::{Handler, Reply};
+    pub use crate::middleware::RateLimit;
     pub use crate::request::Request;
     pub use crate::response::{
         RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,

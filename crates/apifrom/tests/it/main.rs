@@ -10,9 +10,11 @@
 )]
 
 mod api_key;
+mod attributes;
 mod basic;
 mod csrf;
 mod examples;
+mod https_redirect;
 mod jwt;
 mod limits;
 mod lookup;
