@@ -186,13 +186,15 @@ fn exempt(
 }
 
 fn limit(base: &Expr, options: &[(Ident, Expr)]) -> TokenStream {
-    let made = match literal(base) {
-        Some(text) => quote!(__api::RateLimit::parse(#text)),
-        None => quote!({
-            let __limit: __api::RateLimit = #base;
-            ::core::result::Result::Ok(__limit)
-        }),
-    };
+    let made = literal(base).map_or_else(
+        || {
+            quote!({
+                let __limit: __api::RateLimit = #base;
+                ::core::result::Result::Ok(__limit)
+            })
+        },
+        |text| quote!(__api::RateLimit::parse(#text)),
+    );
     let set = options.iter().map(|(key, value)| {
         let is_identity = literal(value).is_some_and(|text| text.value() == "identity");
         if key == "key" && is_identity {

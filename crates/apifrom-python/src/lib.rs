@@ -36,6 +36,7 @@ mod serve;
 mod stream;
 mod surround;
 mod testing;
+mod upload;
 mod validation;
 
 use pyo3::prelude::*;

@@ -43,7 +43,8 @@ pub use self::endpoint::{Binding, Endpoint, EndpointSpec, Router};
 pub use self::engine::{Call, Engine};
 pub use self::error::{ConfigError, ConfigErrors, ServeError};
 pub use self::extract::{
-    Cookie, Form, FromParameter, FromRequest, Header, Json, Path, Query, State,
+    Cookie, FileContent, Form, FormFile, FromParameter, FromRequest, Header, Json, Multipart, Path,
+    Query, State,
 };
 pub use self::handler::{After, Handler, Middleware, Next, Outcome, Reply};
 pub use self::key::{KeyFunction, KeyPart, Keyed};

@@ -18,6 +18,7 @@ mod https_redirect;
 mod jwt;
 mod limits;
 mod lookup;
+mod multipart;
 mod oauth2;
 mod properties;
 mod rate_limit;
