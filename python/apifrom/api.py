@@ -132,6 +132,12 @@ class API(Endpoints):
         _registry.apis.add(self)
 
     @property
+    def trusted_hosts(self) -> Sequence[str]:
+        """The hosts it answers to; empty: any."""
+        hosts: Sequence[str] = self._config["trusted_hosts"]
+        return hosts
+
+    @property
     def label(self) -> str:
         """What errors call it."""
         return f"{self.module.get('__name__', '?')} {self.title!r}"
@@ -210,13 +216,16 @@ class API(Endpoints):
         if self._frozen is not None:
             raise RuntimeError(f"{what}: the API has started, so nothing can be added to it")
 
-    def freeze(self, server: dict[str, Any] | None = None) -> _apifrom.Engine:
+    def freeze(
+        self, server: dict[str, Any] | None = None, *, lenient: bool = False
+    ) -> _apifrom.Engine:
         """Checks everything that was declared and hands it to the engine, once.
 
         Serving does this by itself; call it to check a configuration without serving.
 
         Args:
             server: The options of `run`, where it serves.
+            lenient: True to leave what is weak to `apifrom check`, also under `strict`.
 
         Returns:
             The frozen engine.
@@ -235,7 +244,8 @@ class API(Endpoints):
             errors.extend(found)
             if endpoint is not None:
                 endpoints.append(endpoint)
-        engine, found = _apifrom.freeze(self._config, endpoints, self._middleware, server)
+        config = {**self._config, "lenient": lenient}
+        engine, found = _apifrom.freeze(config, endpoints, self._middleware, server)
         errors.extend(found)
         if errors or engine is None:
             raise ConfigurationError(errors)

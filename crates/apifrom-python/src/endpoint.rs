@@ -36,6 +36,7 @@ pub(crate) struct Described {
     returns: ReturnPlan,
     guarded: Guarded,
     surround: Surround,
+    source: Option<(String, u32)>,
     gate: Option<Gate>,
 }
 
@@ -113,6 +114,7 @@ impl Described {
         };
         fields.texts("scopes", &mut guarded.scopes);
         let gate = fields.some("gate");
+        let source = fields.take("source");
         let own = fields.take("protections");
         let inherited = fields.take("inherited");
         let around = ["surround", "inherited_limits", "limits"].map(|name| fields.some(name));
@@ -156,6 +158,7 @@ impl Described {
             returns,
             guarded,
             surround,
+            source: source.and_then(|source| source.extract().ok()),
             gate,
         };
         if let Some(listed) = listed
@@ -190,6 +193,11 @@ impl Described {
     /// What surrounds its calls.
     pub(crate) fn take_surround(&mut self) -> Surround {
         std::mem::take(&mut self.surround)
+    }
+
+    /// The file and the line of its function.
+    pub(crate) fn take_source(&mut self) -> Option<(String, u32)> {
+        self.source.take()
     }
 
     /// Its policies, if it has any.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 
-use apifrom::{Body, Engine, Peer};
+use apifrom::{Body, Call, Engine, Peer};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
 use http_body_util::BodyExt;
@@ -64,15 +64,43 @@ impl TestServer {
         body: &[u8],
         peer: (String, u16, bool),
     ) -> PyResult<Answered<'py>> {
+        self.send(py, head, body, peer, Engine::call)
+    }
+
+    /// Answers a request as `request` does, without its handler.
+    fn rehearse<'py>(
+        &self,
+        py: Python<'py>,
+        head: Head,
+        body: &[u8],
+        peer: (String, u16, bool),
+    ) -> PyResult<Answered<'py>> {
+        self.send(py, head, body, peer, Engine::rehearse)
+    }
+
+    /// Ends the lifespan and the worker.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.background.stop(py)
+    }
+}
+
+impl TestServer {
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        head: Head,
+        body: &[u8],
+        peer: (String, u16, bool),
+        call: impl FnOnce(&Engine, http::request::Parts, Body, Arc<Peer>) -> Call,
+    ) -> PyResult<Answered<'py>> {
         let (head, ()) = head.into_http()?.into_parts();
         let (address, port, tls) = peer;
         let address = address.parse().map_err(|_| {
             PyValueError::new_err(format!("expected an IP address, found {address:?}"))
         })?;
         let peer = Arc::new(Peer::ip(SocketAddr::new(address, port), tls));
-        let call = self
-            .engine
-            .call(head, Body::full(Bytes::copy_from_slice(body)), peer);
+        let body = Body::full(Bytes::copy_from_slice(body));
+        let call = call(&self.engine, head, body, peer);
         let (answer, answered) = mpsc::sync_channel(1);
         self.background.handle().spawn(async move {
             let (parts, body) = call.await.into_parts();
@@ -98,11 +126,6 @@ impl TestServer {
             })
             .collect();
         Ok((parts.status.as_u16(), lines, PyBytes::new(py, &bytes)))
-    }
-
-    /// Ends the lifespan and the worker.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.background.stop(py)
     }
 }
 

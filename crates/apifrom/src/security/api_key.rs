@@ -56,11 +56,14 @@ use super::lookup::{Answer, Asking, CACHE_TTL, KeyLookup, KeyRecord, RETRY_AFTER
 use super::protection::{AuthMethod, Compiling};
 use super::scope::{Scope, Scopes};
 use crate::clock::Clock;
+use crate::facts::{ApiKeyFacts, CredentialFacts, MethodFacts, PlaceFacts, is_guessable};
 use crate::request::{Context, Head};
 use crate::secret::Secret;
 
 /// The most bytes a key may have.
 const MAX: usize = 1 << 10;
+/// A key of fewer bytes than this may be found by trying.
+const SHORT: usize = 16;
 
 /// Lets callers in who hold one of several keys.
 #[derive(Clone)]
@@ -268,6 +271,39 @@ impl fmt::Debug for ApiKeyRequired {
 impl AuthMethod for ApiKeyRequired {
     fn declared_as(&self) -> &'static str {
         "api_key_required"
+    }
+
+    fn facts(&self) -> MethodFacts {
+        let is_digest = |key: &str| key.starts_with("sha256:");
+        let plain = self.api_keys.iter().map(|(key, _)| key.expose());
+        let plain: Vec<_> = plain.filter(|key| !is_digest(key)).collect();
+        let guessable = |key: &&&String| key.len() < SHORT || is_guessable(key.as_bytes());
+        let mut granted: Vec<Vec<String>> = self
+            .api_keys
+            .iter()
+            .map(|(_, scopes)| {
+                let mut scopes = scopes.clone();
+                scopes.sort();
+                scopes
+            })
+            .collect();
+        granted.sort();
+        granted.dedup();
+        let credential = CredentialFacts::ApiKey(ApiKeyFacts {
+            plain: plain.len(),
+            guessable: plain.iter().filter(guessable).count(),
+            digests: self.api_keys.len() - plain.len(),
+            granted,
+        });
+        let mut facts = MethodFacts::new(self.declared_as(), credential);
+        let header = self.header_name.iter().cloned().map(PlaceFacts::Header);
+        let query = self.query_param_name.iter().cloned().map(PlaceFacts::Query);
+        let cookie = self.cookie_name.iter().cloned().map(PlaceFacts::Cookie);
+        facts.places = header.chain(query).chain(cookie).collect();
+        facts.scopes.clone_from(&self.scopes);
+        facts.lookup = self.lookup.is_some();
+        facts.cache_ttl = self.lookup.is_some().then_some(self.cache_ttl.as_secs());
+        facts
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {

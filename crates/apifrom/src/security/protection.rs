@@ -13,6 +13,7 @@ use super::authenticator::Authenticator;
 use super::scope::Scope;
 use crate::clock::Clock;
 use crate::error::{ConfigError, ConfigErrors};
+use crate::facts::{AccessFacts, CredentialFacts, MethodFacts};
 use crate::logging::Sink;
 
 /// One method of authentication, as it is declared.
@@ -22,6 +23,11 @@ pub trait AuthMethod: fmt::Debug + Send + Sync + 'static {
 
     /// Prepares everything that a request needs; what is wrong is noted, and nothing returned.
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>>;
+
+    /// What there is to know of it, without anything secret.
+    fn facts(&self) -> MethodFacts {
+        MethodFacts::new(self.declared_as(), CredentialFacts::Other)
+    }
 }
 
 /// Who may call, declared. Cheap to clone.
@@ -34,6 +40,18 @@ pub enum Protection {
     Any(Vec<Protection>),
     /// All of several must pass.
     All(Vec<Protection>),
+}
+
+impl Protection {
+    /// What there is to know of it, without anything secret.
+    pub fn facts(&self) -> AccessFacts {
+        let each = |parts: &[Self]| parts.iter().map(Self::facts).collect();
+        match self {
+            Self::Method(method) => AccessFacts::Method(Box::new(method.facts())),
+            Self::Any(parts) => AccessFacts::Any(each(parts)),
+            Self::All(parts) => AccessFacts::All(each(parts)),
+        }
+    }
 }
 
 /// As it is read: `jwt_required`, `any of (jwt_required, api_key_required)`.

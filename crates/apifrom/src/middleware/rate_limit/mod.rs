@@ -63,6 +63,7 @@ use std::time::Duration;
 
 pub(crate) use self::stage::{Limit, RateLimitStage};
 use crate::error::ConfigError;
+use crate::facts::LimitFacts;
 use crate::key::{KeyFunction, Shared};
 
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -183,6 +184,20 @@ impl RateLimit {
     pub fn key(mut self, function: impl KeyFunction) -> Self {
         self.key = Key::Function(Shared(Arc::new(function)));
         self
+    }
+
+    /// What there is to know of it.
+    pub(crate) fn facts(&self) -> LimitFacts {
+        LimitFacts {
+            limit: self.limit,
+            window_ms: u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX),
+            cost: self.cost,
+            key: match self.key {
+                Key::Client => "client",
+                Key::Identity => "identity",
+                Key::Function(_) => "function",
+            },
+        }
     }
 
     /// The limit as requests meet it.

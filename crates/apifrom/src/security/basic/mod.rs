@@ -64,6 +64,7 @@ use http::header::AUTHORIZATION;
 
 use self::looked_up::LookUp;
 use crate::clock::Clock;
+use crate::facts::{BasicFacts, CredentialFacts, MethodFacts, PlaceFacts};
 use crate::request::{Client, Context, Head};
 use crate::secret::Secret;
 use crate::security::authenticator::{Attempt, Authenticator, FailureKind};
@@ -224,6 +225,32 @@ impl fmt::Debug for BasicAuthRequired {
 impl AuthMethod for BasicAuthRequired {
     fn declared_as(&self) -> &'static str {
         "basic_auth_required"
+    }
+
+    fn facts(&self) -> MethodFacts {
+        let mut plain = 0;
+        let mut hashes = Vec::new();
+        for (_, stored) in &self.credentials {
+            match Hash::parse(stored.expose()) {
+                Ok(Some(hash)) => {
+                    let (work, _) = hash.cost().unwrap_or_default();
+                    hashes.push(format!("{} {work}", hash.kind()));
+                }
+                Ok(None) => plain += 1,
+                Err(_) => {}
+            }
+        }
+        hashes.sort();
+        hashes.dedup();
+        let credential = CredentialFacts::Basic(BasicFacts { plain, hashes });
+        let mut facts = MethodFacts::new(self.declared_as(), credential);
+        facts.places = vec![PlaceFacts::Scheme(
+            "Authorization".to_owned(),
+            "Basic".to_owned(),
+        )];
+        facts.lookup = self.lookup.is_some();
+        facts.cache_ttl = self.lookup.is_some().then_some(self.cache_ttl.as_secs());
+        facts
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {

@@ -11,6 +11,7 @@ use super::introspection::ClientCredentials;
 use super::known::Known;
 use super::{Inner, OAuth2};
 use crate::client::{Background, Flights, Url};
+use crate::facts::{CredentialFacts, MethodFacts, OAuth2Facts, PlaceFacts};
 use crate::secret::Secret;
 use crate::security::authenticator::Authenticator;
 use crate::security::back_off::BackOff;
@@ -311,6 +312,27 @@ impl fmt::Debug for OAuth2Required {
 impl AuthMethod for OAuth2Required {
     fn declared_as(&self) -> &'static str {
         "oauth2_required"
+    }
+
+    fn facts(&self) -> MethodFacts {
+        let credential = CredentialFacts::OAuth2(OAuth2Facts {
+            token_url: self.token_url.clone(),
+            issuer: self.issuer.clone(),
+            jwks_url: self.jwks_url.clone(),
+            introspection_url: self.introspection_url.clone(),
+            audience: self.audience.clone().or_else(|| self.client_id.clone()),
+            token_types: self.token_types.clone(),
+        });
+        let mut facts = MethodFacts::new(self.declared_as(), credential);
+        facts.places = vec![PlaceFacts::Scheme(
+            "Authorization".to_owned(),
+            "Bearer".to_owned(),
+        )];
+        facts.scopes.clone_from(&self.scopes);
+        facts.revocation = self.revocation.is_some();
+        facts.lookup = true;
+        facts.cache_ttl = Some(self.cache_ttl.as_secs());
+        facts
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {
