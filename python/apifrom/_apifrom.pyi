@@ -863,6 +863,8 @@ class TestServer:
         peer: tuple[str, int, bool],
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         """Answers one request as `request` does, without its handler."""
+    def attack(self) -> str:
+        """Tries every promise of the API, and says as JSON what came of it."""
     def close(self) -> None:
         """Ends the lifespan and the worker."""
 

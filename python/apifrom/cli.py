@@ -13,6 +13,7 @@ import contextlib
 import datetime
 import getpass
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from typing import Any, NoReturn
 
 from apifrom import _apifrom, _target
 from apifrom import _check as _checks
-from apifrom._check import baseline, formats
+from apifrom._check import attacks, baseline, formats
 from apifrom.api import API
 from apifrom.exceptions import ConfigurationError
 from apifrom.security import create_jwt_token, hash_password
@@ -87,6 +88,14 @@ def _parser() -> argparse.ArgumentParser:
         "--diff", metavar="FILE", help="compare with what was written: 1 where anything differs"
     )
     posture.set_defaults(run=_posture)
+
+    attack = groups.add_parser("attack", help="try what the API promises to refuse")
+    attack.add_argument("target", metavar="MODULE:APP", help="where the API is: shop.main:app")
+    attack.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text by default"
+    )
+    attack.add_argument("--output", metavar="FILE", help="standard output by default")
+    attack.set_defaults(run=_attack)
 
     token = groups.add_parser("token", help="make and read JSON Web Tokens")
     actions = token.add_subparsers(title="what", required=True, metavar="WHAT")
@@ -241,8 +250,11 @@ def _check(parsed: argparse.Namespace) -> int:
     except baseline.BaselineError as error:
         raise _Mistake(f"--baseline: {error}") from None
     expires = _date(parsed.expires) if parsed.write_baseline is not None else None
+    app = _load(parsed.target)
+    if parsed.probe:
+        _quiet()
     try:
-        findings = _checks.check(_load(parsed.target), probe=parsed.probe)
+        findings = _checks.check(app, probe=parsed.probe)
     except ConfigurationError as error:
         raise _Mistake(f"{parsed.target} would not start: {error}") from None
     findings = [finding for finding in findings if finding.rule.id not in ignored]
@@ -298,6 +310,24 @@ def _posture(parsed: argparse.Namespace) -> int:
     ]
     _write(parsed.output, "".join(lines))
     return 1 if changes else 0
+
+
+def _attack(parsed: argparse.Namespace) -> int:
+    app = _load(parsed.target)
+    _quiet()
+    try:
+        trials = attacks.attack(app)
+    except ConfigurationError as error:
+        raise _Mistake(f"{parsed.target} would not start: {error}") from None
+    written = attacks.text if parsed.format == "text" else attacks.as_json
+    _write(parsed.output, written(parsed.target, trials))
+    return 1 if any(trial.verdict == "broken" for trial in trials) else 0
+
+
+def _quiet() -> None:
+    """Keeps the refusals that are meant out of the program's log."""
+    for name in ("apifrom", "apifrom.access", "apifrom.security"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _route(route: dict[str, Any]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 
+use apifrom::check::attack;
 use apifrom::{Body, Call, Engine, Peer};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
@@ -76,6 +77,21 @@ impl TestServer {
         peer: (String, u16, bool),
     ) -> PyResult<Answered<'py>> {
         self.send(py, head, body, peer, Engine::rehearse)
+    }
+
+    /// Tries every promise of the API, and says as JSON what came of it.
+    fn attack(&self, py: Python<'_>) -> PyResult<String> {
+        let engine = self.engine.clone();
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.background.handle().spawn(async move {
+            // Whoever asked may have given up.
+            let _ = answer.send(attack(&engine).await.to_json());
+        });
+        let report = py
+            .detach(move || answered.recv())
+            .map_err(|_| PyRuntimeError::new_err("the worker has ended"))?;
+        flush_logs(py, LOG_PATIENCE);
+        Ok(report)
     }
 
     /// Ends the lifespan and the worker.

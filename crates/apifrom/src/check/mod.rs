@@ -27,6 +27,7 @@
 //! ```
 
 mod access;
+mod attack;
 mod diff;
 mod resources;
 mod rules;
@@ -37,6 +38,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use self::attack::{AttackReport, Promise, Trial, Verdict, attack};
 pub use self::diff::{Change, Direction, PostureError, compare};
 pub use self::rules::{Area, MANUAL, Manual, RULES, Rule, Severity, rule};
 use crate::api::Api;

@@ -53,7 +53,7 @@ use super::identity::{Identity, Method};
 use super::issued_key::{Form, form};
 use super::key_digest::KeyDigest;
 use super::lookup::{Answer, Asking, CACHE_TTL, KeyLookup, KeyRecord, RETRY_AFTER, check_ttl};
-use super::protection::{AuthMethod, Compiling};
+use super::protection::{AuthMethod, Compiling, Forged, Forgery};
 use super::scope::{Scope, Scopes};
 use crate::clock::Clock;
 use crate::facts::{ApiKeyFacts, CredentialFacts, MethodFacts, PlaceFacts, is_guessable};
@@ -304,6 +304,30 @@ impl AuthMethod for ApiKeyRequired {
         facts.lookup = self.lookup.is_some();
         facts.cache_ttl = self.lookup.is_some().then_some(self.cache_ttl.as_secs());
         facts
+    }
+
+    fn forge(&self, forgery: Forgery, scopes: &[String]) -> Forged {
+        let place = self.facts().places.into_iter().next();
+        let Some(place) = place else {
+            return Forged::Impossible("there is no place for a key");
+        };
+        let required: Vec<_> = self.scopes.iter().chain(scopes).collect();
+        let holds = |held: &Vec<String>| required.iter().all(|one| held.contains(one));
+        let plain = self.api_keys.iter();
+        let mut plain = plain.filter(|(key, _)| !key.expose().starts_with("sha256:"));
+        let found = match forgery {
+            Forgery::Unknown => {
+                return Forged::Credential(place, "a-key-that-nobody-was-given".to_owned().into());
+            }
+            Forgery::Valid => plain.find(|(_, held)| holds(held)),
+            Forgery::NoScopes if required.is_empty() => return Forged::NotPromised,
+            Forgery::NoScopes => plain.find(|(_, held)| !holds(held)),
+            _ => return Forged::NotPromised,
+        };
+        match found {
+            Some((key, _)) => Forged::Credential(place, key.clone()),
+            None => Forged::Impossible("no such key is listed as it is"),
+        }
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {

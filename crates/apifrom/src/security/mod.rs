@@ -51,7 +51,7 @@ pub use self::oauth2::OAuth2Required;
 pub use self::password::{PasswordError, hash_password, verify_password};
 pub(crate) use self::policy::{DeclaredPolicy, PolicyStage};
 pub use self::policy::{Policy, Ruling, Settled};
-pub use self::protection::{AuthMethod, Compiling, Protection};
+pub use self::protection::{AuthMethod, Compiling, Forged, Forgery, Protection};
 pub(crate) use self::protection::{Compiled, Compiler};
 pub use self::revocation::{Revocation, RevocationConfig, RevocationError};
 pub use self::scope::{Scope, ScopeError, Scopes};

@@ -13,8 +13,9 @@ use super::authenticator::Authenticator;
 use super::scope::Scope;
 use crate::clock::Clock;
 use crate::error::{ConfigError, ConfigErrors};
-use crate::facts::{AccessFacts, CredentialFacts, MethodFacts};
+use crate::facts::{AccessFacts, CredentialFacts, MethodFacts, PlaceFacts};
 use crate::logging::Sink;
+use crate::secret::Secret;
 
 /// One method of authentication, as it is declared.
 pub trait AuthMethod: fmt::Debug + Send + Sync + 'static {
@@ -28,6 +29,51 @@ pub trait AuthMethod: fmt::Debug + Send + Sync + 'static {
     fn facts(&self) -> MethodFacts {
         MethodFacts::new(self.declared_as(), CredentialFacts::Other)
     }
+
+    /// A credential that tries what it promises; `scopes` are those that are required beside its own.
+    fn forge(&self, _forgery: Forgery, _scopes: &[String]) -> Forged {
+        Forged::Impossible("its credentials are of the program's own making")
+    }
+}
+
+/// A credential that one promise is tried with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Forgery {
+    /// One that is let in.
+    Valid,
+    /// One that nobody was given.
+    Unknown,
+    /// A token whose claims were changed after it was signed.
+    Tampered,
+    /// A token that says that it is not signed.
+    Unsigned,
+    /// A token whose time is over.
+    Expired,
+    /// A token that is good for ever.
+    Endless,
+    /// A token for another service.
+    OtherAudience,
+    /// A token for no service in particular.
+    NoAudience,
+    /// A token of somebody else.
+    OtherIssuer,
+    /// One that lacks what is required.
+    NoScopes,
+    /// One whose bearer lacks a role.
+    NoRoles,
+}
+
+/// What came of a forgery.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Forged {
+    /// What is to be sent, and where.
+    Credential(PlaceFacts, Secret<String>),
+    /// Nothing that is promised would be tried by it.
+    NotPromised,
+    /// It cannot be made here, and why.
+    Impossible(&'static str),
 }
 
 /// Who may call, declared. Cheap to clone.

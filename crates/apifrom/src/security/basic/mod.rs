@@ -74,7 +74,7 @@ use crate::security::credential::{Place, Sent};
 use crate::security::identity::{Identity, Method};
 use crate::security::lookup::{CACHE_TTL, UserLookup, check_ttl};
 use crate::security::password::{Hash, MAX, Plain, Pool};
-use crate::security::protection::{AuthMethod, Compiling};
+use crate::security::protection::{AuthMethod, Compiling, Forged, Forgery};
 
 /// How long a log-in that succeeded is known, and how many are.
 const KNOWN_FOR: Duration = Duration::from_mins(1);
@@ -251,6 +251,25 @@ impl AuthMethod for BasicAuthRequired {
         facts.lookup = self.lookup.is_some();
         facts.cache_ttl = self.lookup.is_some().then_some(self.cache_ttl.as_secs());
         facts
+    }
+
+    fn forge(&self, forgery: Forgery, scopes: &[String]) -> Forged {
+        let is_plain = |stored: &Secret<String>| matches!(Hash::parse(stored.expose()), Ok(None));
+        let mut users = self.credentials.iter();
+        let (user, password) = match forgery {
+            Forgery::Valid if scopes.is_empty() => {
+                match users.find(|(_, stored)| is_plain(stored)) {
+                    Some((user, stored)) => (user.as_str(), stored.expose().as_str()),
+                    None => return Forged::Impossible("passwords are hashed, or looked up"),
+                }
+            }
+            Forgery::Valid => return Forged::Impossible("a password holds no scopes"),
+            Forgery::Unknown => ("nobody", "a-password-that-nobody-has"),
+            _ => return Forged::NotPromised,
+        };
+        let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
+        let place = PlaceFacts::Scheme("Authorization".to_owned(), "Basic".to_owned());
+        Forged::Credential(place, encoded.into())
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
-use super::{Inner, Jwt, JwtRequired, Keys};
+use super::{Inner, Jwt, JwtRequired, Keys, forging};
 use crate::client::{Background, Url};
 use crate::facts::{CredentialFacts, JwtFacts, MethodFacts, PlaceFacts, SecretFacts};
+use crate::secret::Secret;
 use crate::security::authenticator::Authenticator;
 use crate::security::challenge::Challenge;
 use crate::security::credential::Place;
 use crate::security::jose::{
     Algorithm, KeyText, MAX_ROLES, Rules, SharedSecrets, VerificationKeys,
 };
-use crate::security::protection::{AuthMethod, Compiling};
+use crate::security::protection::{AuthMethod, Compiling, Forged, Forgery};
 use crate::security::remote_keys::{PUBLIC, RemoteKeys};
 use crate::security::revocation::GRACE;
 
@@ -65,6 +66,10 @@ impl AuthMethod for JwtRequired {
         }))))
     }
 
+    fn forge(&self, forgery: Forgery, scopes: &[String]) -> Forged {
+        forging::forge(self, forgery, scopes)
+    }
+
     fn facts(&self) -> MethodFacts {
         let mut facts = MethodFacts::new(self.declared_as(), self.credential());
         facts.places = vec![match self.token_location.as_str() {
@@ -82,12 +87,19 @@ impl AuthMethod for JwtRequired {
 
 impl JwtRequired {
     /// The algorithms, those left out whose names are wrong.
-    fn known_algorithms(&self) -> Vec<Algorithm> {
+    pub(super) fn known_algorithms(&self) -> Vec<Algorithm> {
         match &self.algorithms {
             None if self.jwks_url.is_some() => PUBLIC.to_vec(),
             None => vec![Algorithm::Hs256],
             Some(names) => names.iter().filter_map(|name| name.parse().ok()).collect(),
         }
+    }
+
+    /// The first of the shared secrets.
+    pub(super) fn shared_secret(&self) -> Option<Secret<Vec<u8>>> {
+        let keys = self.secret.iter().chain(&self.keys);
+        let mut texts = keys.filter_map(|key| key.text().ok());
+        texts.find_map(KeyText::shared_secret)
     }
 
     fn credential(&self) -> CredentialFacts {

@@ -17,7 +17,7 @@ use crate::security::authenticator::Authenticator;
 use crate::security::back_off::BackOff;
 use crate::security::challenge::Challenge;
 use crate::security::credential::Place;
-use crate::security::protection::{AuthMethod, Compiling};
+use crate::security::protection::{AuthMethod, Compiling, Forged, Forgery};
 use crate::security::remote_keys::{PUBLIC, RemoteKeys};
 use crate::security::revocation::Revocation;
 
@@ -333,6 +333,15 @@ impl AuthMethod for OAuth2Required {
         facts.lookup = true;
         facts.cache_ttl = Some(self.cache_ttl.as_secs());
         facts
+    }
+
+    fn forge(&self, forgery: Forgery, _scopes: &[String]) -> Forged {
+        match forgery {
+            Forgery::Valid | Forgery::Unknown | Forgery::NoScopes => {
+                Forged::Impossible("the authorization server would be asked")
+            }
+            _ => Forged::NotPromised,
+        }
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {
