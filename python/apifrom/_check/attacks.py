@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apifrom import _apifrom
+from apifrom._check.formats import printable
 
 if TYPE_CHECKING:
     from apifrom.api import API
@@ -73,10 +74,7 @@ def text(target: str, trials: Sequence[Trial]) -> str:
         f"({sum(trial.controlled for trial in trials if trial.verdict == 'held')} beside a request "
         f"that came through), {counts['untried']} untried"
     )
-    lines = "\n".join(shown)
-    return (
-        "".join(char if char == "\n" or char.isprintable() else "\ufffd" for char in lines) + "\n"
-    )
+    return printable("\n".join(shown)) + "\n"
 
 
 def as_json(target: str, trials: Sequence[Trial]) -> str:

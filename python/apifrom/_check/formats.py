@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from apifrom._check import LEVELS, MANUAL, RULES, Finding, Rule
 
-__all__ = ["FORMATS"]
+__all__ = ["FORMATS", "printable"]
 
 
 def _counts(findings: Sequence[Finding]) -> str:
@@ -52,10 +52,10 @@ def text(target: str, findings: Sequence[Finding]) -> str:
         lines += [f"    why:  {rule.why}", f"    mend: {rule.mend}", f"    {_standards(rule)}"]
     lines += [f"manual {each['area']}: {each['what']}" for each in MANUAL]
     lines.append(f"{target}: {_counts(findings)}; {len(MANUAL)} for people to decide")
-    return _printable("\n".join(lines)) + "\n"
+    return printable("\n".join(lines)) + "\n"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """No control character of a route's name reaches the terminal."""
     return "".join(char if char == "\n" or char.isprintable() else "\ufffd" for char in text)
 

@@ -1,7 +1,7 @@
 """What only the source shows: secrets that stand in it, and statements that are put together.
 
-1. Read are the files of the program itself: loaded modules beside or below the one that makes the
-   API. Installed packages are not the program.
+1. Read are the files of the program itself: the module that makes the API, and whatever it imports
+   from the same directory. Installed packages are not the program.
 2. A secret is a text under a name that says so: a keyword (`secret=`), a variable
    (`JWT_SECRET`), a key of a dictionary, or the default of a look-up in the environment.
 3. A statement is put together where a value stands in it: an f-string, `+`, `%`, `.format`,
@@ -54,44 +54,74 @@ def judge(app: API, posture: dict[str, Any]) -> list[Finding]:
     """
     trusts = bool(posture["api"]["trusted_proxies"])
     found: dict[tuple[str, int, int, str], Finding] = {}
-    for path in _files(app):
-        try:
-            if path.stat().st_size > _LARGEST:
-                continue
-            tree = ast.parse(path.read_bytes(), filename=str(path))
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            # It was imported, so what cannot be read now has changed since.
-            continue
-        reading = _Reading(shown_path(str(path)), tree, trusts=trusts)
+    for path, tree in _trees(app):
+        reading = _Reading(shown_path(path), tree, trusts=trusts)
         for node, finding in reading.findings():
-            key = (str(path), node.lineno, node.col_offset, finding.rule.id)
+            key = (path, node.lineno, node.col_offset, finding.rule.id)
             found.setdefault(key, finding)
     return list(found.values())
 
 
-def _files(app: API) -> list[Path]:
+def _trees(app: API) -> Iterator[tuple[str, ast.Module]]:
+    """The files of the program, each with what stands in it."""
+    first = str(app.module.get("__name__", ""))
+    root = _root(app, first)
+    if root is None:
+        return
+    waiting = [first]
+    known = {first}
+    while waiting:
+        module = sys.modules.get(waiting.pop())
+        path = getattr(module, "__file__", None)
+        if module is None or not isinstance(path, str) or not _is_own(Path(path).resolve(), root):
+            continue
+        try:
+            if Path(path).stat().st_size > _LARGEST:
+                continue
+            tree = ast.parse(Path(path).read_bytes(), filename=path)
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            # It was imported, so what cannot be read now has changed since.
+            continue
+        yield path, tree
+        package = getattr(module, "__package__", None) or ""
+        fresh = set(_imported(tree, package)) - known
+        known |= fresh
+        waiting += sorted(fresh)
+
+
+def _root(app: API, name: str) -> Path | None:
+    """The directory from which the program is imported."""
     made_in = app.module.get("__file__")
     if not isinstance(made_in, str):
-        return []
-    depth = str(app.module.get("__name__", "")).count(".")
+        return None
     made = Path(made_in).resolve()
-    root = made.parent
-    if made.name == "__init__.py":
+    root = made.parent.parent if made.name == "__init__.py" else made.parent
+    for _ in range(name.count(".")):
         root = root.parent
-    for _ in range(depth):
-        root = root.parent
-    own = Path(__file__).resolve().parent.parent
-    files = {made}
-    for module in list(sys.modules.values()):
-        name = getattr(module, "__file__", None)
-        if not isinstance(name, str) or not name.endswith(".py"):
+    return root
+
+
+def _is_own(path: Path, root: Path) -> bool:
+    is_installed = {"site-packages", "dist-packages"} & set(path.parts)
+    ours = Path(__file__).resolve().parent.parent
+    is_elsewhere = path.is_relative_to(ours) or path.is_relative_to(sys.base_prefix)
+    return path.suffix == ".py" and path.is_relative_to(root) and not (is_installed or is_elsewhere)
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """The names of the modules that a file imports, and of the packages that they are in."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join(filter(None, [*(above if node.level else []), node.module]))
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
             continue
-        path = Path(name).resolve()
-        is_installed = {"site-packages", "dist-packages"} & set(path.parts)
-        is_ours = path.is_relative_to(own) or path.is_relative_to(sys.base_prefix)
-        if path.is_relative_to(root) and not is_installed and not is_ours:
-            files.add(path)
-    return sorted(files)
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[: index + 1]) for index in range(len(parts)))
 
 
 class _Reading:

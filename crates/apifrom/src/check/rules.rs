@@ -330,10 +330,6 @@ rules! {
     why "what is not described is not validated"
     mend "annotate the parameter with a Pydantic model, a dataclass or a TypedDict"
     asvs ["2.2.1"] top ["API3:2023", "API8:2023"];
-"AF901" Error Authentication "a promise does not hold"
-    why "a request that the declaration refuses was let in when it was sent"
-    mend "report it: the engine, or middleware of the program's own, lets through what it should not"
-    asvs ["8.3.1"] top ["API2:2023"];
 }
 
 /// What no program can decide: somebody has to look.
