@@ -288,12 +288,13 @@ fn direction(field: &str, before: &Value, after: &Value) -> Direction {
     }
 }
 
-/// True where everything in `less` is in `more`.
+/// True where everything in `less` is in `more`, as often.
 fn holds(more: &Value, less: &Value) -> bool {
-    match (more.as_array(), less.as_array()) {
-        (Some(more), Some(less)) => less.iter().all(|one| more.contains(one)),
-        _ => false,
-    }
+    let (Some(more), Some(less)) = (more.as_array(), less.as_array()) else {
+        return false;
+    };
+    let often = |list: &[Value], one| list.iter().filter(|other| *other == one).count();
+    less.iter().all(|one| often(more, one) >= often(less, one))
 }
 
 /// A posture as text, its names sorted.

@@ -26,6 +26,8 @@ mod protection;
 mod remote_keys;
 mod revocation;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub mod jose;

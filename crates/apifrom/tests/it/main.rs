@@ -11,6 +11,7 @@
 
 mod api_key;
 mod basic;
+mod check;
 mod csrf;
 mod examples;
 mod jwt;

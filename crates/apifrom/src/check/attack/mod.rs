@@ -471,3 +471,14 @@ impl<'a> Attacker<'a> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_holds_what_is_sent_in_it_escaped() {
+        assert_eq!(escaped("a-b_c.d~e"), "a-b_c.d~e");
+        assert_eq!(escaped("a&b=c d%é"), "a%26b%3Dc%20d%25%C3%A9");
+    }
+}
