@@ -865,6 +865,8 @@ class TestServer:
         """Answers one request as `request` does, without its handler."""
     def attack(self) -> str:
         """Tries every promise of the API, and says as JSON what came of it."""
+    def probe(self) -> str:
+        """Proves findings by requests, and says as JSON which it could."""
     def close(self) -> None:
         """Ends the lifespan and the worker."""
 

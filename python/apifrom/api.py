@@ -132,12 +132,6 @@ class API(Endpoints):
         _registry.apis.add(self)
 
     @property
-    def trusted_hosts(self) -> Sequence[str]:
-        """The hosts it answers to; empty: any."""
-        hosts: Sequence[str] = self._config["trusted_hosts"]
-        return hosts
-
-    @property
     def label(self) -> str:
         """What errors call it."""
         return f"{self.module.get('__name__', '?')} {self.title!r}"

@@ -63,3 +63,17 @@ def test_a_bad_example_is_found_and_a_good_one_is_not(rule, kind, source, progra
     module = program(f"{prelude()}\n\n{source}")
     rules = {each for each, _ in found(module.app)}
     assert (rule in rules) == (kind == "Bad")
+
+
+# What a request can tell; of the others the configuration alone does.
+PROVED = {
+    *("AF201", "AF202", "AF301", "AF402", "AF405", "AF406", "AF407", "AF408", "AF409", "AF410"),
+    *("AF411", "AF412", "AF501", "AF502", "AF503", "AF504", "AF705"),
+}
+
+
+@pytest.mark.parametrize("rule", sorted(PROVED))
+def test_a_request_proves_the_bad_example(rule, program):
+    (bad,) = [source for kind, _, source in EXAMPLE.findall(sections()[rule]) if kind == "Bad"]
+    findings = _check.check(program(f"{prelude()}\n\n{bad}").app, probe=True)
+    assert {finding.proved for finding in findings if finding.rule.id == rule} == {True}

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 
-use apifrom::check::attack;
+use apifrom::check::{attack, probe, proofs_json};
 use apifrom::{Body, Call, Engine, Peer};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
@@ -82,16 +82,15 @@ impl TestServer {
     /// Tries every promise of the API, and says as JSON what came of it.
     fn attack(&self, py: Python<'_>) -> PyResult<String> {
         let engine = self.engine.clone();
-        let (answer, answered) = mpsc::sync_channel(1);
-        self.background.handle().spawn(async move {
-            // Whoever asked may have given up.
-            let _ = answer.send(attack(&engine).await.to_json());
-        });
-        let report = py
-            .detach(move || answered.recv())
-            .map_err(|_| PyRuntimeError::new_err("the worker has ended"))?;
-        flush_logs(py, LOG_PATIENCE);
-        Ok(report)
+        self.wait_for(py, async move { attack(&engine).await.to_json() })
+    }
+
+    /// Proves findings by requests, and says as JSON which it could.
+    fn probe(&self, py: Python<'_>) -> PyResult<String> {
+        let engine = self.engine.clone();
+        self.wait_for(py, async move {
+            proofs_json(&probe(&engine, &engine.check()).await)
+        })
     }
 
     /// Ends the lifespan and the worker.
@@ -101,6 +100,24 @@ impl TestServer {
 }
 
 impl TestServer {
+    /// What `work` comes to on the worker.
+    fn wait_for(
+        &self,
+        py: Python<'_>,
+        work: impl Future<Output = String> + Send + 'static,
+    ) -> PyResult<String> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.background.handle().spawn(async move {
+            // Whoever asked may have given up.
+            let _ = answer.send(work.await);
+        });
+        let report = py
+            .detach(move || answered.recv())
+            .map_err(|_| PyRuntimeError::new_err("the worker has ended"))?;
+        flush_logs(py, LOG_PATIENCE);
+        Ok(report)
+    }
+
     fn send<'py>(
         &self,
         py: Python<'py>,

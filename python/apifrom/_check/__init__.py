@@ -7,7 +7,7 @@ judged by `source`. `baseline` says what is known and accepted, `formats` how fi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -127,9 +127,13 @@ def check(app: API, *, probe: bool = False) -> list[Finding]:
     if _apifrom.is_debug_build():
         findings.append(Finding(RULES["AF805"], "api", "the package was built without --release"))
     if probe:
-        from apifrom._check import probes  # noqa: PLC0415
-
-        findings = probes.prove(app, findings)
+        server = _apifrom.TestServer(engine, app.lifespan())
+        try:
+            proofs = json.loads(server.probe())
+        finally:
+            server.close()
+        proved = {(proof["rule"], proof["subject"]): proof["proved"] for proof in proofs}
+        findings = [replace(finding, proved=proved.get(finding.key)) for finding in findings]
     return sorted(findings, key=_order)
 
 
@@ -158,8 +162,3 @@ def at_least(findings: Iterable[Finding], level: str) -> list[Finding]:
         for finding in findings
         if LEVELS.index(finding.rule.severity) >= least and finding.accepted is None
     ]
-
-
-def with_proof(findings: Sequence[Finding], proofs: dict[tuple[str, str], bool]) -> list[Finding]:
-    """The findings, with what requests said about them."""
-    return [replace(finding, proved=proofs.get(finding.key)) for finding in findings]

@@ -38,7 +38,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use self::attack::{AttackReport, Promise, Trial, Verdict, attack};
+pub use self::attack::{AttackReport, Promise, Proof, Trial, Verdict, attack, probe};
 pub use self::diff::{Change, Direction, PostureError, compare};
 pub use self::rules::{Area, MANUAL, Manual, RULES, Rule, Severity, rule};
 use crate::api::Api;
@@ -263,10 +263,43 @@ impl Posture {
     }
 }
 
+/// Fails a test with what is weak about an [`Api`], as severe as a warning or as what is given, or more.
+///
+/// # Examples
+/// ```
+/// use apifrom::{Api, api, assert_checked, endpoints, public};
+///
+/// #[api(route = "/prices", method = "GET")]
+/// #[public(reason = "prices are on the home page as well")]
+/// fn prices() -> &'static str {
+///     "none yet"
+/// }
+///
+/// assert_checked!(Api::new().endpoints(endpoints![prices]));
+/// ```
+#[macro_export]
+macro_rules! assert_checked {
+    ($api:expr $(,)?) => {
+        $crate::assert_checked!($api, $crate::check::Severity::Warning)
+    };
+    ($api:expr, $least:expr $(,)?) => {
+        match $crate::Api::check($api) {
+            Ok(report) => assert!(report.at_least($least).next().is_none(), "{report}"),
+            Err(errors) => assert!(false, "{errors}"),
+        }
+    };
+}
+
 /// Every rule, and what is left to people, as JSON.
 #[doc(hidden)]
 pub fn rules_json() -> String {
     json(&serde_json::json!({"rules": RULES, "manual": MANUAL}))
+}
+
+/// Proofs as JSON.
+#[doc(hidden)]
+pub fn proofs_json(proofs: &[Proof]) -> String {
+    json(&proofs)
 }
 
 /// Changes as JSON.

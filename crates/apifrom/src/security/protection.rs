@@ -30,6 +30,11 @@ pub trait AuthMethod: fmt::Debug + Send + Sync + 'static {
         MethodFacts::new(self.declared_as(), CredentialFacts::Other)
     }
 
+    /// Whether it refuses such a credential; `scopes` are those that are required beside its own.
+    fn promises(&self, _forgery: Forgery, _scopes: &[String]) -> bool {
+        true
+    }
+
     /// A credential that tries what it promises; `scopes` are those that are required beside its own.
     fn forge(&self, _forgery: Forgery, _scopes: &[String]) -> Forged {
         Forged::Impossible("its credentials are of the program's own making")

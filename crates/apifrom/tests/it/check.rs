@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use apifrom::check::{
-    Direction, Posture, Promise, Severity, Verdict, attack, compare, judge, rule,
+    Direction, Posture, Promise, Severity, Verdict, attack, compare, judge, probe, rule,
 };
 use apifrom::middleware::{Cors, Csrf, RateLimit, SecurityHeaders};
 use apifrom::security::{ApiKeyRequired, BasicAuthRequired, JwtRequired};
@@ -302,4 +302,59 @@ fn three_hundred_endpoints_are_judged_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(1));
     // The one key that is kept as it is.
     assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn a_test_of_a_program_is_one_line() {
+    let calls = Arc::default();
+    let weak = || Api::new().endpoints([endpoint("/", "GET", &calls)]);
+    apifrom::assert_checked!(
+        safe(&calls).serve_with(|server| server.port = 0),
+        Severity::Error
+    );
+    apifrom::assert_checked!(weak(), Severity::Error);
+    let failed = std::panic::catch_unwind(|| apifrom::assert_checked!(weak()));
+    let why = failed.unwrap_err().downcast::<String>().unwrap();
+    assert!(why.contains("AF301 warning: GET /"), "{why}");
+}
+
+#[test]
+fn a_request_proves_what_lets_it_in_and_calls_nothing() {
+    let calls = Arc::default();
+    let lax = JwtRequired::new().secret(SECRET).verify_exp(false);
+    let plain = BasicAuthRequired::new().user("ada", "password1");
+    let api = Api::new()
+        .add_middleware(SecurityHeaders::new().x_xss_protection("1"))
+        .add_middleware(Cors::new().allow_origins(["http://shop.example.com"]))
+        .endpoints([
+            endpoint("/open", "DELETE", &calls),
+            endpoint("/lax", "GET", &calls).protect(lax),
+            endpoint("/basic", "POST", &calls).protect(plain),
+        ]);
+    let engine = api.build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let proofs = runtime.block_on(probe(&engine, &engine.check()));
+    let mut proved: Vec<_> = proofs
+        .iter()
+        .filter(|proof| proof.proved)
+        .map(|proof| format!("{} {}", proof.rule, proof.subject))
+        .collect();
+    proved.sort();
+    assert_eq!(
+        proved,
+        [
+            "AF201 GET /lax",
+            "AF202 GET /lax",
+            "AF301 DELETE /open",
+            "AF402 api",
+            "AF406 api",
+            "AF503 api",
+            "AF511 POST /basic",
+        ]
+    );
+    assert_eq!(proofs.len(), proved.len());
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
 }

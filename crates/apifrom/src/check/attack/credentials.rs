@@ -67,6 +67,31 @@ pub(super) async fn try_all(attacker: &mut Attacker<'_>, target: &Target<'_>, ha
     }
 }
 
+/// True where some method lets in what it does not promise to refuse.
+pub(super) async fn lets_in(
+    attacker: &mut Attacker<'_>,
+    target: &Target<'_>,
+    forgery: Forgery,
+) -> Option<bool> {
+    let protections = target.endpoint.protections();
+    let mut methods = Vec::new();
+    gather(protections, &mut methods);
+    let mut tried = None;
+    for method in &methods {
+        if method.promises(forgery, &target.route.scopes) {
+            continue;
+        }
+        let mut forging = Forging::new(target, Some((method, forgery)));
+        forging.is_forced = true;
+        if let Ok(credentials) = forging.all(protections) {
+            let answer = attacker.send(target.ask().with(&credentials)).await?;
+            let is_let_in = answer.reached.as_deref() == Some(&*target.route.route);
+            tried = Some(is_let_in || tried == Some(true));
+        }
+    }
+    tried
+}
+
 /// A credential beside another of its kind: which one counts must not be the client's choice.
 async fn doubled(
     attacker: &mut Attacker<'_>,
@@ -116,6 +141,8 @@ enum Unforged {
 struct Forging<'a> {
     scopes: &'a [String],
     wrong: Option<(&'a Arc<dyn AuthMethod>, Forgery)>,
+    /// True where what is not promised is tried all the same.
+    is_forced: bool,
 }
 
 impl<'a> Forging<'a> {
@@ -123,6 +150,7 @@ impl<'a> Forging<'a> {
         Self {
             scopes: &target.route.scopes,
             wrong,
+            is_forced: false,
         }
     }
 
@@ -160,6 +188,9 @@ impl<'a> Forging<'a> {
                     Some((wrong, forgery)) if Arc::ptr_eq(wrong, method) => forgery,
                     _ => Forgery::Valid,
                 };
+                if !self.is_forced && !method.promises(forgery, self.scopes) {
+                    return Err(Unforged::NotPromised);
+                }
                 match method.forge(forgery, self.scopes) {
                     Forged::Credential(place, value) => Ok(vec![(place, value)]),
                     Forged::NotPromised => Err(Unforged::NotPromised),

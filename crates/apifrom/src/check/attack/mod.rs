@@ -36,6 +36,7 @@
 //! ```
 
 mod credentials;
+mod probing;
 mod surroundings;
 
 use std::fmt::{self, Write as _};
@@ -46,6 +47,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use serde::Serialize;
 
+pub use self::probing::{Proof, probe};
 use super::subject;
 use crate::endpoint::Endpoint;
 use crate::engine::Engine;

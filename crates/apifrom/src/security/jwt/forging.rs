@@ -13,22 +13,26 @@ const STRANGER: &str = "a secret that this program does not have, of sixty-four 
 /// For how many seconds a token of ours is good.
 const GOOD_FOR: u64 = 300;
 
-pub(super) fn forge(declared: &JwtRequired, forgery: Forgery, scopes: &[String]) -> Forged {
+pub(super) fn promises(declared: &JwtRequired, forgery: Forgery, scopes: &[String]) -> bool {
     let facts = declared.facts();
-    let (CredentialFacts::Jwt(jwt), Some(place)) = (&facts.credential, facts.places.first()) else {
-        return Forged::NotPromised;
+    let CredentialFacts::Jwt(jwt) = &facts.credential else {
+        return false;
     };
-    let is_promised = match forgery {
+    match forgery {
         Forgery::Expired | Forgery::Endless => jwt.verify_exp,
         Forgery::OtherAudience | Forgery::NoAudience => !jwt.audience.is_empty(),
         Forgery::OtherIssuer => !jwt.issuer.is_empty(),
         Forgery::NoScopes => !facts.scopes.is_empty() || !scopes.is_empty(),
         Forgery::NoRoles => !facts.roles.is_empty(),
         _ => true,
-    };
-    if !is_promised {
-        return Forged::NotPromised;
     }
+}
+
+pub(super) fn forge(declared: &JwtRequired, forgery: Forgery, scopes: &[String]) -> Forged {
+    let facts = declared.facts();
+    let (CredentialFacts::Jwt(jwt), Some(place)) = (&facts.credential, facts.places.first()) else {
+        return Forged::NotPromised;
+    };
     if jwt.verify_at_hash && !matches!(forgery, Forgery::Unknown | Forgery::Unsigned) {
         return Forged::Impossible("an access token would have to stand beside it");
     }
@@ -75,13 +79,13 @@ fn claims(
         _ => say("exp", json!(now + GOOD_FOR)),
     }
     match (forgery, jwt.audience.first()) {
-        (Forgery::NoAudience, _) | (_, None) => {}
         (Forgery::OtherAudience, _) => say("aud", json!("another-service.example")),
+        (Forgery::NoAudience, _) | (_, None) => {}
         (_, Some(audience)) => say("aud", json!(audience)),
     }
     match (forgery, jwt.issuer.first()) {
-        (_, None) => {}
         (Forgery::OtherIssuer, _) => say("iss", json!("https://issuer.example")),
+        (_, None) => {}
         (_, Some(issuer)) => say("iss", json!(issuer)),
     }
     if forgery != Forgery::NoScopes {

@@ -66,6 +66,10 @@ impl AuthMethod for JwtRequired {
         }))))
     }
 
+    fn promises(&self, forgery: Forgery, scopes: &[String]) -> bool {
+        forging::promises(self, forgery, scopes)
+    }
+
     fn forge(&self, forgery: Forgery, scopes: &[String]) -> Forged {
         forging::forge(self, forgery, scopes)
     }
