@@ -60,6 +60,8 @@ __all__ = [
     "_Worker",
     "_pool_load",
     "_run_worker",
+    "check_rules",
+    "compare_postures",
     "create_jwt_token",
     "csrf_token",
     "flush_logs",
@@ -67,6 +69,7 @@ __all__ = [
     "hash_password",
     "ident",
     "insecure_raw",
+    "is_debug_build",
     "new_api_key",
     "secret",
     "serve",
@@ -793,6 +796,23 @@ class Engine:
         """The endpoints: name, template and methods of each."""
     def routes(self) -> list[dict[str, Any]]:
         """The endpoints, and what protects each."""
+    def posture(self) -> str:
+        """Everything that protects the API, as JSON in which names are sorted."""
+    def check(self) -> str:
+        """What is weak about it, as JSON."""
+
+def check_rules() -> str:
+    """Every rule of `check`, and what is left to people, as JSON."""
+
+def compare_postures(before: str, after: str) -> str:
+    """What differs between two postures, as JSON.
+
+    Raises:
+        ValueError: One of them is no posture.
+    """
+
+def is_debug_build() -> bool:
+    """True where the engine was built for debugging."""
 
 def freeze(
     config: dict[str, Any],
@@ -837,6 +857,17 @@ class TestServer:
             body: The body.
             peer: The address and port that it comes from, and whether over TLS.
         """
+    def rehearse(
+        self,
+        head: tuple[str, str, list[tuple[str, str]]],
+        body: bytes,
+        peer: tuple[str, int, bool],
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Answers one request as `request` does, without its handler."""
+    def attack(self) -> str:
+        """Tries every promise of the API, and says as JSON what came of it."""
+    def probe(self) -> str:
+        """Proves findings by requests, and says as JSON which it could."""
     def close(self) -> None:
         """Ends the lifespan and the worker."""
 

@@ -48,6 +48,7 @@ def describe(
             "inherited": list(declaration.inherited),
             "inherited_limits": list(declaration.limits),
             "scopes": list(declaration.scopes),
+            "source": _source(function),
             **declaration.options,
         }
         if gate is not None:
@@ -70,6 +71,12 @@ def _called(declaration: Declaration, flat: _depends.Flat) -> dict[str, Any]:
         "parameters": [_parameter(parameter) for parameter in flat.parameters],
         "returns": flat.returns,
     }
+
+
+def _source(function: object) -> tuple[str, int] | None:
+    """The file and the line of a function."""
+    code = getattr(inspect.unwrap(function), "__code__", None)  # type: ignore[arg-type]
+    return None if code is None else (code.co_filename, code.co_firstlineno)
 
 
 def _captures(route: str) -> list[str]:

@@ -210,13 +210,16 @@ class API(Endpoints):
         if self._frozen is not None:
             raise RuntimeError(f"{what}: the API has started, so nothing can be added to it")
 
-    def freeze(self, server: dict[str, Any] | None = None) -> _apifrom.Engine:
+    def freeze(
+        self, server: dict[str, Any] | None = None, *, lenient: bool = False
+    ) -> _apifrom.Engine:
         """Checks everything that was declared and hands it to the engine, once.
 
         Serving does this by itself; call it to check a configuration without serving.
 
         Args:
             server: The options of `run`, where it serves.
+            lenient: True to leave what is weak to `apifrom check`, also under `strict`.
 
         Returns:
             The frozen engine.
@@ -235,7 +238,8 @@ class API(Endpoints):
             errors.extend(found)
             if endpoint is not None:
                 endpoints.append(endpoint)
-        engine, found = _apifrom.freeze(self._config, endpoints, self._middleware, server)
+        config = {**self._config, "lenient": lenient}
+        engine, found = _apifrom.freeze(config, endpoints, self._middleware, server)
         errors.extend(found)
         if errors or engine is None:
             raise ConfigurationError(errors)

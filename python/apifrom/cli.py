@@ -1,4 +1,4 @@
-"""The command `apifrom`: lists routes, makes and reads tokens, makes API keys, hashes passwords.
+"""The command `apifrom`: checks routes, makes tokens and API keys, hashes passwords.
 
 A secret never stands on the command line, where every user of the machine can read it: it comes
 from an environment variable, a file, or standard input.
@@ -9,8 +9,11 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import contextlib
+import datetime
 import getpass
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +21,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from apifrom import _apifrom, _target
+from apifrom import _check as _checks
+from apifrom._check import attacks, baseline, formats
+from apifrom.api import API
 from apifrom.exceptions import ConfigurationError
 from apifrom.security import create_jwt_token, hash_password
 
@@ -63,7 +69,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="apifrom",
-        description="Lists routes, makes and reads tokens, makes API keys, hashes passwords.",
+        description="Lists and checks routes, makes tokens and API keys, hashes passwords.",
     )
     groups = parser.add_subparsers(title="what", required=True, metavar="WHAT")
 
@@ -73,6 +79,23 @@ def _parser() -> argparse.ArgumentParser:
         "--format", choices=("text", "json"), default="text", help="text by default"
     )
     routes.set_defaults(run=_routes)
+
+    _add_check(groups.add_parser("check", help="say what is not safe, why, and how to mend it"))
+    posture = groups.add_parser("posture", help="write down what protects each route, or compare")
+    posture.add_argument("target", metavar="MODULE:APP", help="where the API is: shop.main:app")
+    posture.add_argument("--output", metavar="FILE", help="standard output by default")
+    posture.add_argument(
+        "--diff", metavar="FILE", help="compare with what was written: 1 where anything differs"
+    )
+    posture.set_defaults(run=_posture)
+
+    attack = groups.add_parser("attack", help="try what the API promises to refuse")
+    attack.add_argument("target", metavar="MODULE:APP", help="where the API is: shop.main:app")
+    attack.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text by default"
+    )
+    attack.add_argument("--output", metavar="FILE", help="standard output by default")
+    attack.set_defaults(run=_attack)
 
     token = groups.add_parser("token", help="make and read JSON Web Tokens")
     actions = token.add_subparsers(title="what", required=True, metavar="WHAT")
@@ -126,6 +149,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_check(check: argparse.ArgumentParser) -> None:
+    check.add_argument("target", metavar="MODULE:APP", nargs="?", help="where the API is")
+    check.add_argument("--rules", action="store_true", help="list the rules and do nothing else")
+    check.add_argument(
+        "--format",
+        choices=("text", "json", "sarif", "html"),
+        default="text",
+        help="text by default",
+    )
+    check.add_argument("--output", metavar="FILE", help="standard output by default")
+    check.add_argument(
+        "--fail-level",
+        choices=("note", "warning", "error"),
+        default="note",
+        help="the least severity that ends with 1; note by default",
+    )
+    check.add_argument("--ignore", metavar="AF101,…", default="", help="rules to leave out")
+    check.add_argument("--baseline", metavar="FILE", help="what is known and accepted")
+    check.add_argument(
+        "--write-baseline", metavar="FILE", help="accept what is found now; needs --expires"
+    )
+    check.add_argument("--expires", metavar="YYYY-MM-DD", help="until when it is accepted")
+    check.add_argument("--reason", default="", metavar="TEXT", help="why it is accepted")
+    check.add_argument(
+        "--probe", action="store_true", help="prove findings by requests in this process"
+    )
+    check.set_defaults(run=_check)
+
+
 def _add_key(parser: argparse.ArgumentParser, what: str, *, required: bool = True) -> None:
     place = parser.add_mutually_exclusive_group(required=required)
     place.add_argument("--secret-env", metavar="NAME", help=f"the variable with what {what}")
@@ -144,9 +196,7 @@ class _Refuse(argparse.Action):
 
 def _routes(parsed: argparse.Namespace) -> int:
     try:
-        routes = _target.load(parsed.target).freeze().routes()
-    except _target.TargetError as error:
-        raise _Mistake(str(error)) from None
+        routes = _load(parsed.target).freeze().routes()
     except ConfigurationError as error:
         raise _Mistake(f"{parsed.target} would not start: {error}") from None
     routes.sort(key=lambda route: (route["route"], route["methods"]))
@@ -162,6 +212,122 @@ def _routes(parsed: argparse.Namespace) -> int:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
     return 0
+
+
+def _load(target: str) -> API:
+    try:
+        # What a program prints while it is imported is no part of a report.
+        with contextlib.redirect_stdout(sys.stderr):
+            return _target.load(target)
+    except _target.TargetError as error:
+        raise _Mistake(str(error)) from None
+
+
+def _write(path: str | None, text: str) -> None:
+    if path is None:
+        sys.stdout.write(text)
+        return
+    try:
+        baseline.write(path, text)
+    except OSError as error:
+        raise _Mistake(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    if parsed.rules:
+        for rule in _checks.RULES.values():
+            sys.stdout.write(f"{rule.id}  {rule.severity:<7}  {rule.title}\n")
+        return 0
+    if parsed.target is None:
+        raise _Mistake("expected module:app, found nothing")
+    ignored = {each.strip() for each in parsed.ignore.split(",") if each.strip()}
+    if unknown := sorted(ignored - set(_checks.RULES)):
+        raise _Mistake(
+            f"--ignore: there is no rule {unknown[0]!r}; `apifrom check --rules` lists them"
+        )
+    try:
+        held = baseline.load(parsed.baseline) if parsed.baseline is not None else None
+    except baseline.BaselineError as error:
+        raise _Mistake(f"--baseline: {error}") from None
+    expires = _date(parsed.expires) if parsed.write_baseline is not None else None
+    app = _load(parsed.target)
+    if parsed.probe:
+        _quiet()
+    try:
+        findings = _checks.check(app, probe=parsed.probe)
+    except ConfigurationError as error:
+        raise _Mistake(f"{parsed.target} would not start: {error}") from None
+    findings = [finding for finding in findings if finding.rule.id not in ignored]
+    if expires is not None:
+        if not parsed.reason.strip():
+            raise _Mistake("--reason: say why this is accepted")
+        _write(parsed.write_baseline, baseline.dump(findings, parsed.reason, expires))
+        return 0
+    if held is not None:
+        today = datetime.datetime.now(datetime.UTC).date()
+        findings, remarks = held.apply(findings, today)
+        for remark in remarks:
+            sys.stderr.write(f"apifrom: {parsed.baseline}: {remark}\n")
+    _write(parsed.output, formats.FORMATS[parsed.format](parsed.target, findings))
+    return 1 if _checks.at_least(findings, parsed.fail_level) else 0
+
+
+def _date(text: str | None) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text or "")
+    except ValueError:
+        raise _Mistake(
+            f"--expires: expected a date such as 2027-06-30, found {text or 'nothing'}"
+        ) from None
+
+
+def _posture(parsed: argparse.Namespace) -> int:
+    before = None
+    if parsed.diff is not None:
+        try:
+            before = Path(parsed.diff).read_text(encoding="utf-8")
+        except OSError as error:
+            raise _Mistake(f"--diff: {parsed.diff}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise _Mistake(f"--diff: {parsed.diff}: is no text in UTF-8") from None
+    try:
+        posture = _load(parsed.target).freeze(lenient=True).posture()
+    except ConfigurationError as error:
+        raise _Mistake(f"{parsed.target} would not start: {error}") from None
+    if before is None:
+        _write(parsed.output, posture)
+        return 0
+    try:
+        changes = json.loads(_apifrom.compare_postures(before, posture))
+    except ValueError as error:
+        raise _Mistake(f"--diff: {parsed.diff}: {error}") from None
+    order = ("weaker", "changed", "stronger")
+    changes.sort(key=lambda change: (order.index(change["direction"]), change["subject"]))
+    lines = [
+        f"{change['direction']}: {change['subject']}: {change['field'] or 'endpoint'}: "
+        f"{change['before']} -> {change['after']}\n"
+        for change in changes
+    ]
+    _write(parsed.output, "".join(lines))
+    return 1 if changes else 0
+
+
+def _attack(parsed: argparse.Namespace) -> int:
+    app = _load(parsed.target)
+    _quiet()
+    try:
+        trials = attacks.attack(app)
+    except ConfigurationError as error:
+        raise _Mistake(f"{parsed.target} would not start: {error}") from None
+    written = attacks.text if parsed.format == "text" else attacks.as_json
+    _write(parsed.output, written(parsed.target, trials))
+    return 1 if any(trial.verdict == "broken" for trial in trials) else 0
+
+
+def _quiet() -> None:
+    """Keeps the refusals that are meant out of the program's log."""
+    for name in ("apifrom", "apifrom.access", "apifrom.security"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _route(route: dict[str, Any]) -> tuple[str, ...]:

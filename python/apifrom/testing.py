@@ -160,6 +160,7 @@ class TestClient:
         json: Any = None,
         data: _Pairs | None = None,
         content: bytes | str | None = None,
+        _rehearsed: bool = False,
     ) -> TestResponse:
         """Sends one request.
 
@@ -194,10 +195,18 @@ class TestClient:
             query = urlencode(_pairs(params), doseq=True)
             target += ("&" if "?" in target else "?") + query
         server = self._server or self._start(with_lifespan=False)
-        status, answered, answer = server.request(
-            (method, target, lines), body, (*self._client, self._tls)
-        )
+        send = server.rehearse if _rehearsed else server.request
+        status, answered, answer = send((method, target, lines), body, (*self._client, self._tls))
         return TestResponse(status, answered, answer)
+
+    def rehearse(self, method: str, path: str, **options: Any) -> TestResponse:
+        """`request` without the handler: what would reach it is answered 204.
+
+        Everything before the handler decides as it always does, the program's own policies and
+        look-ups included; own middleware `around` and `before` is part of the handler. The header
+        `X-Rehearsal` of the answer names what was reached.
+        """
+        return self.request(method, path, _rehearsed=True, **options)
 
     def get(self, path: str, **options: Any) -> TestResponse:
         """`request` with the method GET."""

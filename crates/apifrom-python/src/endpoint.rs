@@ -39,6 +39,7 @@ pub(crate) struct Described {
     returns: ReturnPlan,
     guarded: Guarded,
     surround: Surround,
+    source: Option<(String, u32)>,
     gate: Option<Gate>,
 }
 
@@ -99,14 +100,7 @@ impl Described {
         } else {
             fields.take("blocking");
         }
-        let mut max_body_size = None;
-        if fields.some_is_next("max_body_size") {
-            let mut bytes = 0;
-            fields.number("max_body_size", &mut bytes);
-            max_body_size = Some(bytes);
-        } else {
-            fields.take("max_body_size");
-        }
+        let max_body_size = read_size(&mut fields);
         let function = fields.take("call").map_or_else(|| py.None(), Bound::unbind);
         let annotation = fields.take("returns");
         let listed = fields.take("parameters");
@@ -116,6 +110,7 @@ impl Described {
         };
         fields.texts("scopes", &mut guarded.scopes);
         let gate = fields.some("gate");
+        let source = fields.take("source");
         let own = fields.take("protections");
         let inherited = fields.take("inherited");
         let around = ["surround", "inherited_limits", "limits"].map(|name| fields.some(name));
@@ -160,6 +155,7 @@ impl Described {
             returns,
             guarded,
             surround,
+            source: source.and_then(|source| source.extract().ok()),
             gate,
         };
         if let Some(listed) = listed
@@ -194,6 +190,11 @@ impl Described {
     /// What surrounds its calls.
     pub(crate) fn take_surround(&mut self) -> Surround {
         std::mem::take(&mut self.surround)
+    }
+
+    /// The file and the line of its function.
+    pub(crate) fn take_source(&mut self) -> Option<(String, u32)> {
+        self.source.take()
     }
 
     /// Its policies, if it has any.
@@ -374,6 +375,16 @@ impl Gate {
             hides: hides.unwrap_or_default(),
         }))
     }
+}
+
+fn read_size(fields: &mut Fields<'_, '_>) -> Option<u64> {
+    if !fields.some_is_next("max_body_size") {
+        fields.take("max_body_size");
+        return None;
+    }
+    let mut bytes = 0;
+    fields.number("max_body_size", &mut bytes);
+    Some(bytes)
 }
 
 fn is_keyword(parameter: &Bound<'_, PyAny>) -> bool {

@@ -10,6 +10,7 @@ use apifrom::{
     Api, ApiConfig, ConfigErrors, DefaultAccess, EndpointSpec, Engine, ErrorHandling, Handler,
     Protection, Router, ServerConfig, TlsConfig,
 };
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -61,6 +62,16 @@ impl PyEngine {
             routes.append(route)?;
         }
         Ok(routes)
+    }
+
+    /// Everything that protects the API, as JSON in which names are sorted.
+    fn posture(&self) -> String {
+        self.engine.posture().lock()
+    }
+
+    /// What is weak about it, as JSON.
+    fn check(&self) -> String {
+        self.engine.check().to_json()
     }
 
     /// The least level that `app.run` writes.
@@ -154,6 +165,9 @@ pub(crate) fn freeze(
     for middleware in own {
         api = api.add_middleware(middleware);
     }
+    if guard.lenient {
+        api = api.lenient();
+    }
     let built = api.build();
     let engine = match built {
         Ok(engine) => Some(engine),
@@ -176,9 +190,33 @@ pub(crate) fn freeze(
     Ok((engine, found))
 }
 
+/// Every rule of `check`, and what is left to people, as JSON.
+#[pyfunction]
+pub(crate) fn check_rules() -> String {
+    apifrom::check::rules_json()
+}
+
+/// What differs between the posture of an engine and one that was written down, as JSON.
+///
+/// # Errors
+/// `ValueError`: the latter is no posture.
+#[pyfunction]
+pub(crate) fn compare_postures(before: &str, after: &str) -> PyResult<String> {
+    apifrom::check::compare(before, after)
+        .map(|changes| apifrom::check::changes_json(&changes))
+        .map_err(|why| PyValueError::new_err(why.to_string()))
+}
+
+/// True where the engine was built for debugging.
+#[pyfunction]
+pub(crate) fn is_debug_build() -> bool {
+    cfg!(debug_assertions)
+}
+
 /// What the whole API asks of its callers.
 #[derive(Default)]
 struct Guard {
+    lenient: bool,
     auth: Vec<Protection>,
     scopes: Vec<String>,
 }
@@ -212,6 +250,7 @@ fn read_config(
             format!("expected 'open' or 'deny', found {default:?}"),
         ),
     }
+    fields.flag("lenient", &mut guard.lenient);
     fields.texts("scopes", &mut guard.scopes);
     let auth = fields.take("auth");
     fields.finish(|_| None);
@@ -419,9 +458,13 @@ fn spec(
     let guarded = described.take_guarded();
     let policy = described.take_policy(py, depth, &facts);
     let surround = described.take_surround();
+    let source = described.take_source();
     let (name, route, methods) = described.place();
     let handler: Arc<dyn Handler> = Arc::new(described.handler(py, depth, facts));
     let mut spec = EndpointSpec::new(name, route, methods, move |_binding| Some(handler));
+    if let Some((file, line)) = source {
+        spec = spec.source(file, line);
+    }
     if let Some(bytes) = max_body_size {
         spec = spec.max_body_size(bytes);
     }

@@ -59,7 +59,7 @@ mod _apifrom {
     #[pymodule_export]
     use crate::email::EmailCheck;
     #[pymodule_export]
-    use crate::freeze::{PyEngine, freeze};
+    use crate::freeze::{PyEngine, check_rules, compare_postures, freeze, is_debug_build};
     #[pymodule_export]
     use crate::logging::flush_logs;
     #[pymodule_export]

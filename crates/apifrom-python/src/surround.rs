@@ -327,13 +327,13 @@ fn read_store(limit: RateLimit, storage: &str, fields: &mut Fields<'_, '_>) -> R
             fields.note("redis_url", "is given, and storage is \"memory\"");
             limit
         }
-        ("redis", Some(url)) => match text_of(&url) {
-            Some(url) => limit.redis(url).on_failure(on_failure),
-            None => {
+        ("redis", Some(url)) => {
+            let Some(url) = text_of(&url) else {
                 fields.note("redis_url", "expected text or a Secret");
-                limit
-            }
-        },
+                return limit;
+            };
+            limit.redis(url).on_failure(on_failure)
+        }
         ("redis", None) => {
             fields.note(
                 "redis_url",

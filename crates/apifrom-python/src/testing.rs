@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 
-use apifrom::{Body, Engine, Peer};
+use apifrom::check::{attack, probe, proofs_json};
+use apifrom::{Body, Call, Engine, Peer};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
 use http_body_util::BodyExt;
@@ -64,15 +65,75 @@ impl TestServer {
         body: &[u8],
         peer: (String, u16, bool),
     ) -> PyResult<Answered<'py>> {
+        self.send(py, head, body, peer, Engine::call)
+    }
+
+    /// Answers a request as `request` does, without its handler.
+    fn rehearse<'py>(
+        &self,
+        py: Python<'py>,
+        head: Head,
+        body: &[u8],
+        peer: (String, u16, bool),
+    ) -> PyResult<Answered<'py>> {
+        self.send(py, head, body, peer, Engine::rehearse)
+    }
+
+    /// Tries every promise of the API, and says as JSON what came of it.
+    fn attack(&self, py: Python<'_>) -> PyResult<String> {
+        let engine = self.engine.clone();
+        self.wait_for(py, async move { attack(&engine).await.to_json() })
+    }
+
+    /// Proves findings by requests, and says as JSON which it could.
+    fn probe(&self, py: Python<'_>) -> PyResult<String> {
+        let engine = self.engine.clone();
+        self.wait_for(py, async move {
+            proofs_json(&probe(&engine, &engine.check()).await)
+        })
+    }
+
+    /// Ends the lifespan and the worker.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.background.stop(py)
+    }
+}
+
+impl TestServer {
+    /// What `work` comes to on the worker.
+    fn wait_for(
+        &self,
+        py: Python<'_>,
+        work: impl Future<Output = String> + Send + 'static,
+    ) -> PyResult<String> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.background.handle().spawn(async move {
+            // Whoever asked may have given up.
+            let _ = answer.send(work.await);
+        });
+        let report = py
+            .detach(move || answered.recv())
+            .map_err(|_| PyRuntimeError::new_err("the worker has ended"))?;
+        flush_logs(py, LOG_PATIENCE);
+        Ok(report)
+    }
+
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        head: Head,
+        body: &[u8],
+        peer: (String, u16, bool),
+        call: impl FnOnce(&Engine, http::request::Parts, Body, Arc<Peer>) -> Call,
+    ) -> PyResult<Answered<'py>> {
         let (head, ()) = head.into_http()?.into_parts();
         let (address, port, tls) = peer;
         let address = address.parse().map_err(|_| {
             PyValueError::new_err(format!("expected an IP address, found {address:?}"))
         })?;
         let peer = Arc::new(Peer::ip(SocketAddr::new(address, port), tls));
-        let call = self
-            .engine
-            .call(head, Body::full(Bytes::copy_from_slice(body)), peer);
+        let body = Body::full(Bytes::copy_from_slice(body));
+        let call = call(&self.engine, head, body, peer);
         let (answer, answered) = mpsc::sync_channel(1);
         self.background.handle().spawn(async move {
             let (parts, body) = call.await.into_parts();
@@ -98,11 +159,6 @@ impl TestServer {
             })
             .collect();
         Ok((parts.status.as_u16(), lines, PyBytes::new(py, &bytes)))
-    }
-
-    /// Ends the lifespan and the worker.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.background.stop(py)
     }
 }
 

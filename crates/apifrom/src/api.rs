@@ -15,6 +15,7 @@ use self::building::Building;
 use self::guard::Guard;
 pub use self::layer::{IntoLayer, Layered, StageLayer};
 use self::surround::Declared;
+use crate::check::{Posture, Severity, judge, posture};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ApiConfig, ServerConfig};
 use crate::endpoint::{Endpoint, EndpointSpec, Router, States};
@@ -49,6 +50,8 @@ pub struct Api {
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
     server: ServerConfig,
+    /// True while it is judged, and not started.
+    lenient: bool,
 }
 
 impl Default for Api {
@@ -77,6 +80,7 @@ impl Api {
             sink: Arc::new(TracingSink),
             clock: Arc::new(SystemClock),
             server: ServerConfig::default(),
+            lenient: false,
         }
     }
 
@@ -165,12 +169,21 @@ impl Api {
         std::mem::take(&mut self.server)
     }
 
-    /// Freezes the API.
+    /// Leaves to [`Api::check`] what would be an error under `strict`.
+    #[doc(hidden)]
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Freezes the API. Under `strict` it is [judged](Engine::check) as well: what is an error there is
+    /// one here.
     ///
     /// # Errors
     /// Everything that is wrong with the configuration and the endpoints, at once.
     pub fn build(self) -> Result<Engine, ConfigErrors> {
         let mut errors = ConfigErrors::new();
+        let is_strict = self.config.is_strict() && !self.lenient;
         let hosts = TrustedHosts::new(&self.config.trusted_hosts);
         let hosts = or_note(hosts, &mut errors);
         let proxies =
@@ -186,6 +199,7 @@ impl Api {
         let failures = Failures::new(shown, handling.log_exceptions, Arc::clone(&self.sink));
         let failures = Arc::new(failures);
         let surround = self.surround.compile(&self.config, &self.sink, &mut errors);
+        let facts = self.surround.facts();
         let mut building = Building {
             config: &self.config,
             failures: &failures,
@@ -193,11 +207,7 @@ impl Api {
             own: &self.own,
             surround,
             guard: Guard {
-                compiler: Compiler::new(
-                    self.config.is_strict(),
-                    Arc::clone(&self.sink),
-                    self.clock,
-                ),
+                compiler: Compiler::new(is_strict, Arc::clone(&self.sink), self.clock),
                 protections: &self.protections,
                 scopes: &self.scopes,
                 default: self.config.default,
@@ -234,7 +244,7 @@ impl Api {
         } = building;
         surround.secure(&mut endpoints, guard.compiler.authenticators());
         let mut warnings = guard.compiler.into_warnings();
-        warnings.extend(surround.into_warnings(&self.config, &mut errors));
+        warnings.extend(surround.into_warnings(is_strict, &mut errors));
         let router = match routes.build(answers) {
             Ok(router) => Some(router),
             Err(conflicts) => {
@@ -244,6 +254,9 @@ impl Api {
                 None
             }
         };
+        if is_strict {
+            judge_strictly(&posture(&self.config, &facts, &endpoints), &mut errors);
+        }
         match (errors.is_empty(), router, hosts, proxies) {
             (true, Some(router), Some(hosts), Some(proxies)) => {
                 for warning in warnings {
@@ -265,6 +278,7 @@ impl Api {
                         .filter(|own| own.watches_answers())
                         .collect(),
                     failures,
+                    surround: facts,
                     sink: self.sink,
                 }))
             }
@@ -345,6 +359,16 @@ impl Install for SecurityHeaders {
 impl Install for RateLimit {
     fn install(self, api: &mut Api) {
         api.surround.rate_limits.push(self);
+    }
+}
+
+/// Notes what [`Engine::check`] calls an error. What is noted already, with its field, is not noted
+/// twice.
+fn judge_strictly(posture: &Posture, errors: &mut ConfigErrors) {
+    for finding in judge(posture).at_least(Severity::Error) {
+        if finding.rule.id != "AF101" {
+            errors.note(finding.subject.as_str(), finding.refusal());
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use http::Method;
@@ -11,6 +12,7 @@ use crate::caller::Callers;
 use crate::config::ApiConfig;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::extract::argument::{Limits, Place, Proof};
+use crate::facts::{RouteFacts, Source};
 use crate::handler::Handler;
 use crate::logging::Sink;
 use crate::middleware::{Cors, RateLimit, SecurityHeaders};
@@ -37,6 +39,7 @@ pub struct EndpointSpec {
     pub(crate) policies: Vec<DeclaredPolicy>,
     pub(crate) public: Option<String>,
     pub(crate) surround: Overrides,
+    pub(crate) source: Option<Source>,
     pub(crate) bind: Box<Bind>,
 }
 
@@ -61,12 +64,14 @@ impl EndpointSpec {
     ///
     /// `bind` makes the handler. When something is missing it notes so on the [`Binding`] and
     /// returns `None`.
+    #[track_caller]
     pub fn new(
         name: impl Into<String>,
         template: impl Into<String>,
         methods: impl IntoIterator<Item = impl Into<String>>,
         bind: impl FnOnce(&mut Binding<'_>) -> Option<Arc<dyn Handler>> + Send + 'static,
     ) -> Self {
+        let here = Location::caller();
         Self {
             name: name.into(),
             template: template.into(),
@@ -79,8 +84,21 @@ impl EndpointSpec {
             policies: Vec::new(),
             public: None,
             surround: Overrides::default(),
+            source: Some(Source {
+                file: here.file().to_owned(),
+                line: here.line(),
+            }),
             bind: Box::new(bind),
         }
+    }
+
+    /// Says where its function stands, for those who are told what is weak about it. Defaults to where
+    /// this was made.
+    #[must_use]
+    pub fn source(mut self, file: impl Into<String>, line: u32) -> Self {
+        let file = file.into();
+        self.source = Some(Source { file, line });
+        self
     }
 
     /// The most bytes a body may have here. Defaults to the API's own bound.
@@ -436,6 +454,8 @@ pub struct Endpoint {
     pub(crate) protections: Box<[Protection]>,
     /// Why everybody may call it, where that was said.
     pub(crate) public: Option<Box<str>>,
+    /// What there is to know of it; nothing of the engine's own endpoints.
+    pub(crate) facts: Option<Box<RouteFacts>>,
 }
 
 impl Endpoint {
@@ -472,6 +492,11 @@ impl Endpoint {
     /// Why everybody may call it, where the program says so.
     pub fn public_reason(&self) -> Option<&str> {
         self.public.as_deref()
+    }
+
+    /// What there is to know of its protection; `None` for what is the engine's own.
+    pub fn facts(&self) -> Option<&RouteFacts> {
+        self.facts.as_deref()
     }
 }
 

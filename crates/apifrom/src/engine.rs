@@ -15,7 +15,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, HeaderName, HeaderValue, ORIGIN,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, StatusCode};
 use http_body::Body as _;
@@ -23,6 +24,7 @@ use http_body::Body as _;
 use crate::clock::{Clock, SystemClock, instant};
 use crate::config::ApiConfig;
 use crate::endpoint::Endpoint;
+use crate::facts::{RouteFacts, SurroundFacts};
 use crate::handler::{After, Failures, Middleware, Outcome, Reply, guarded};
 use crate::logging::{FieldValue, Level, Logger, Record, Sink, escaped};
 use crate::middleware::{TrustedHosts, is_preflight, request_id};
@@ -34,6 +36,8 @@ use crate::security::Identities;
 use crate::server::TrustedProxies;
 use crate::stage::{Decision, Resume, Slot};
 
+/// What a rehearsal reached.
+const X_REHEARSAL: HeaderName = HeaderName::from_static("x-rehearsal");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// A frozen API, ready to answer. Cheap to clone.
@@ -57,6 +61,8 @@ pub(crate) struct Frozen {
     pub(crate) watchers: Vec<Arc<dyn Middleware>>,
     pub(crate) failures: Arc<Failures>,
     pub(crate) sink: Arc<dyn Sink>,
+    /// What there is to know of what surrounds every call.
+    pub(crate) surround: SurroundFacts,
 }
 
 impl Engine {
@@ -71,12 +77,24 @@ impl Engine {
     /// The future is `Send`, can be polled on any executor, and never fails: whatever goes wrong
     /// is an answer. Dropping it cancels the handler.
     pub fn call(&self, head: Head, body: Body, peer: Arc<Peer>) -> Call {
-        Call::begin(&self.frozen, head, body, peer, None)
+        Call::begin(&self.frozen, head, body, peer, Course::Whole)
+    }
+
+    /// Answers a request as [`Engine::call`] does, without its handler: what would reach one is answered
+    /// 204, and `X-Rehearsal` names the endpoint. Own middleware around handlers is left out as well.
+    pub fn rehearse(&self, head: Head, body: Body, peer: Arc<Peer>) -> Call {
+        Call::begin(&self.frozen, head, body, peer, Course::Rehearsed)
     }
 
     /// Answers a request that the transport refuses, on the same way out as any other.
     pub fn refuse(&self, head: Head, peer: Arc<Peer>, why: Rejection) -> Call {
-        Call::begin(&self.frozen, head, Body::empty(), peer, Some(why))
+        Call::begin(
+            &self.frozen,
+            head,
+            Body::empty(),
+            peer,
+            Course::Refused(why),
+        )
     }
 
     /// The frozen endpoints, those of the engine itself included.
@@ -92,6 +110,10 @@ impl Engine {
     /// Where this engine's records go.
     pub fn sink(&self) -> &Arc<dyn Sink> {
         &self.frozen.sink
+    }
+
+    pub(crate) fn surround_facts(&self) -> &SurroundFacts {
+        &self.frozen.surround
     }
 
     pub(crate) fn trusts_peer(&self, peer: &Peer) -> bool {
@@ -138,6 +160,8 @@ struct ReturnWay {
     endpoint: usize,
     notes: Notes,
     is_head: bool,
+    /// True where the handler is left out.
+    is_rehearsed: bool,
     /// How many of the watchers have seen the answer.
     watched: usize,
     line: Option<Box<AccessLine>>,
@@ -179,14 +203,25 @@ enum Step {
     Watching(Pin<Box<dyn Future<Output = Outcome> + Send>>),
 }
 
+/// How far a request is let go.
+enum Course {
+    /// To its handler.
+    Whole,
+    /// To where its handler would begin.
+    Rehearsed,
+    /// Nowhere: the transport refuses it.
+    Refused(Rejection),
+}
+
 impl Call {
     fn begin(
         frozen: &Arc<Frozen>,
         head: Head,
         body: Body,
         peer: Arc<Peer>,
-        refused: Option<Rejection>,
+        course: Course,
     ) -> Self {
+        let is_rehearsed = matches!(course, Course::Rehearsed);
         let trusted = frozen.proxies.trusts(&peer);
         let (client, scheme) = frozen.proxies.resolve(&head, &peer, trusted);
         let line = frozen.access_line(&head, client);
@@ -194,9 +229,9 @@ impl Call {
         // A layer or an engine of ours around this one has named it.
         let named = head.extensions.get::<RequestId>().copied();
         let request_id = named.unwrap_or_else(|| request_id::name(&head, trusted));
-        let (endpoint, captures, refused) = match refused {
-            Some(why) => (frozen.unrouted, Captures::default(), Some(why)),
-            None => frozen.locate(&head),
+        let (endpoint, captures, refused) = match course {
+            Course::Refused(why) => (frozen.unrouted, Captures::default(), Some(why)),
+            Course::Whole | Course::Rehearsed => frozen.locate(&head),
         };
         let original = frozen.original(endpoint, &head, client, &captures);
         let origin = frozen.origin(&head);
@@ -217,6 +252,7 @@ impl Call {
             endpoint,
             notes: notes(),
             is_head,
+            is_rehearsed,
             watched: 0,
             line,
         };
@@ -297,6 +333,11 @@ impl ReturnWay {
         };
         if let Err(why) = bound(request.body(), endpoint.max_body_size) {
             return self.end(frozen, Err(why));
+        }
+        if self.is_rehearsed
+            && let Some(facts) = &endpoint.facts
+        {
+            return self.end(frozen, Ok(rehearsed(facts)));
         }
         match guarded(|| endpoint.handler.call(request)) {
             Ok(Reply::Ready(outcome)) => self.end(frozen, outcome),
@@ -591,6 +632,16 @@ impl Frozen {
 /// # Errors
 /// When more is announced: whoever reads piece by piece would wait for bytes that a client never
 /// sends who waits to be refused.
+/// What stands for the answer of a handler that was left out.
+fn rehearsed(facts: &RouteFacts) -> Response {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if let Ok(template) = HeaderValue::from_str(&facts.route) {
+        response.headers_mut().insert(X_REHEARSAL, template);
+    }
+    response
+}
+
 fn bound(body: &mut Body, limit: u64) -> Result<(), Rejection> {
     if body.announced().is_some_and(|announced| announced > limit) {
         return Err(Rejection::body_too_large(limit));

@@ -8,6 +8,7 @@ mod config;
 mod endpoint;
 mod engine;
 mod error;
+mod facts;
 mod handler;
 mod key;
 mod logging;
@@ -21,6 +22,7 @@ mod service;
 mod stage;
 mod store;
 
+pub mod check;
 pub mod cookie;
 #[cfg(feature = "database-sqlite")]
 pub mod database;

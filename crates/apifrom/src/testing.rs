@@ -126,6 +126,7 @@ impl TestClient {
             client: self.clone(),
             parts: http::Request::new(()).into_parts().0,
             body: Ok(Bytes::new()),
+            is_rehearsed: false,
         };
         request.parts.method = method;
         match Uri::try_from(target) {
@@ -156,6 +157,7 @@ pub struct TestRequest {
     client: TestClient,
     parts: http::request::Parts,
     body: Result<Bytes, TestError>,
+    is_rehearsed: bool,
 }
 
 impl TestRequest {
@@ -215,6 +217,12 @@ impl TestRequest {
         self
     }
 
+    /// Leaves the handler out: what would reach it is answered 204. See [`Engine::rehearse`].
+    pub fn rehearsed(mut self) -> Self {
+        self.is_rehearsed = true;
+        self
+    }
+
     fn typed(mut self, body: impl Into<Bytes>, content_type: &'static str) -> Self {
         let content_type = HeaderValue::from_static(content_type);
         self.parts.headers.insert(CONTENT_TYPE, content_type);
@@ -250,7 +258,12 @@ impl TestRequest {
     async fn answered(self) -> Result<TestAnswer, TestError> {
         let body = Body::full(self.body?);
         let TestClient { engine, peer } = self.client;
-        let (head, body) = engine.call(self.parts, body, peer).await.into_parts();
+        let call = if self.is_rehearsed {
+            engine.rehearse(self.parts, body, peer)
+        } else {
+            engine.call(self.parts, body, peer)
+        };
+        let (head, body) = call.await.into_parts();
         let body = body.collect().await.map_err(TestError::Answer)?.to_bytes();
         Ok(TestAnswer { head, body })
     }

@@ -6,21 +6,26 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from apifrom import API, HTTPException, Query, api
+from apifrom import API, HTTPException, Query, api, public
+from apifrom.middleware import SecurityHeadersMiddleware
 from examples.python.demo.models import NewNote, Note
 from examples.python.demo.store import NoteStore
 
-app = API(title="Notes", description="Keeps notes in an SQLite file.")
+app = API(title="Notes", description="Keeps notes in an SQLite file.", default="deny")
+app.add_middleware(SecurityHeadersMiddleware())
+OPEN = "the demo has no users, and its notes are nobody's secret"
 store = NoteStore(Path(os.environ.get("DEMO_DATABASE", "demo.db")))
 
 
 @api(route="/", method="GET")
+@public(reason=OPEN)
 def index() -> dict[str, str]:
     """Says what there is."""
     return {"notes": "/notes", "one note": "/notes/{note_id}"}
 
 
 @api(route="/notes", method="GET")
+@public(reason=OPEN)
 def list_notes(
     q: Annotated[str, Query(max_length=100)] = "",
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -30,6 +35,7 @@ def list_notes(
 
 
 @api(route="/notes", method="POST")
+@public(reason=OPEN)
 def add_note(note: NewNote) -> tuple[Note, int, dict[str, str]]:
     """Keeps a note."""
     kept = store.add(note.title, note.text)
@@ -37,6 +43,7 @@ def add_note(note: NewNote) -> tuple[Note, int, dict[str, str]]:
 
 
 @api(route="/notes/{note_id}", method="GET")
+@public(reason=OPEN)
 def get_note(note_id: int) -> Note:
     """Gives one note."""
     note = store.find(note_id)
@@ -46,6 +53,7 @@ def get_note(note_id: int) -> Note:
 
 
 @api(route="/notes/{note_id}/done", method="PUT")
+@public(reason=OPEN)
 def finish_note(note_id: int) -> None:
     """Marks a note as done."""
     if not store.finish(note_id):
@@ -53,6 +61,7 @@ def finish_note(note_id: int) -> None:
 
 
 @api(route="/notes/{note_id}", method="DELETE")
+@public(reason=OPEN)
 def remove_note(note_id: int) -> None:
     """Removes a note."""
     if not store.remove(note_id):

@@ -1,6 +1,6 @@
 //! The demo's endpoints.
 
-use apifrom::{IntoResponse, Json, Problem, Query, Rejection, Response, State, api};
+use apifrom::{IntoResponse, Json, Problem, Query, Rejection, Response, State, api, public};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, LOCATION};
 
@@ -33,6 +33,7 @@ impl IntoResponse for Failure {
 
 /// Says what there is.
 #[api(route = "/", method = "GET")]
+#[public(reason = "the demo has no users, and its notes are nobody's secret")]
 pub(crate) fn index() -> Index {
     Index {
         notes: "/notes",
@@ -42,6 +43,7 @@ pub(crate) fn index() -> Index {
 
 /// Lists the newest notes that hold `q`.
 #[api(route = "/notes", method = "GET")]
+#[public(reason = "the demo has no users, and its notes are nobody's secret")]
 pub(crate) async fn list_notes(
     listing: Query<Listing>,
     store: State<NoteStore>,
@@ -52,6 +54,7 @@ pub(crate) async fn list_notes(
 
 /// Keeps a note.
 #[api(route = "/notes", method = "POST")]
+#[public(reason = "the demo has no users, and its notes are nobody's secret")]
 pub(crate) async fn add_note(
     note: NewNote,
     store: State<NoteStore>,
@@ -64,6 +67,7 @@ pub(crate) async fn add_note(
 
 /// Gives one note.
 #[api(route = "/notes/{note_id}", method = "GET")]
+#[public(reason = "the demo has no users, and its notes are nobody's secret")]
 pub(crate) async fn get_note(note_id: i64, store: State<NoteStore>) -> Result<Note, Failure> {
     let note = store.find(note_id).await?;
     note.ok_or(Failure::NoSuchNote(note_id))
@@ -71,12 +75,14 @@ pub(crate) async fn get_note(note_id: i64, store: State<NoteStore>) -> Result<No
 
 /// Marks a note as done.
 #[api(route = "/notes/{note_id}/done", method = "PUT")]
+#[public(reason = "the demo has no users, and its notes are nobody's secret")]
 pub(crate) async fn finish_note(note_id: i64, store: State<NoteStore>) -> Result<(), Failure> {
     found(note_id, store.finish(note_id).await?)
 }
 
 /// Removes a note.
 #[api(route = "/notes/{note_id}", method = "DELETE")]
+#[public(reason = "the demo has no users, and its notes are nobody's secret")]
 pub(crate) async fn remove_note(note_id: i64, store: State<NoteStore>) -> Result<(), Failure> {
     found(note_id, store.remove(note_id).await?)
 }

@@ -10,7 +10,8 @@ mod store;
 use std::error::Error;
 use std::path::PathBuf;
 
-use apifrom::{Api, endpoints};
+use apifrom::middleware::SecurityHeaders;
+use apifrom::{Api, DefaultAccess, endpoints};
 
 use self::store::NoteStore;
 
@@ -48,7 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .configure(|config| {
             config.title = "Notes".into();
             config.description = "Keeps notes in an SQLite file.".into();
+            config.default = DefaultAccess::Deny;
         })
+        .add_middleware(SecurityHeaders::new())
         .state(store)
         .endpoints(endpoints![
             endpoints::index,

@@ -7,10 +7,12 @@ use http::Method;
 use super::guard::Guard;
 use super::surround::Surround;
 use crate::config::ApiConfig;
-use crate::endpoint::{Binding, Endpoint, EndpointSpec, States};
+use crate::endpoint::{Binding, Endpoint, EndpointSpec, Overrides, States};
 use crate::error::ConfigErrors;
+use crate::facts::RouteFacts;
 use crate::handler::{Around, Behind, Failures, Handler, Middleware};
 use crate::routing::{PathTemplate, RouterBuilder};
+use crate::security::Protection;
 use crate::stage::Stage;
 
 pub(super) struct Building<'a> {
@@ -45,6 +47,7 @@ impl Building<'_> {
             sink: self.guard.sink,
             errors,
         };
+        let surrounding = self.surround.facts(&spec.surround);
         let Some(handler) = (spec.bind)(&mut binding) else {
             return;
         };
@@ -55,16 +58,38 @@ impl Building<'_> {
             }
         }
         let route: Arc<str> = template.as_str().into();
+        let stages = in_order(surround, guarded.stages);
+        let max_body_size = spec.max_body_size.unwrap_or(self.config.max_body_size);
+        let scopes = self.guard.scopes.iter().chain(&spec.scopes).cloned();
+        let facts = RouteFacts {
+            route: spec.template,
+            methods: methods.iter().map(ToString::to_string).collect(),
+            name: spec.name.clone(),
+            source: spec.source,
+            auth: guarded.protections.iter().map(Protection::facts).collect(),
+            scopes: if guarded.protections.is_empty() {
+                Vec::new()
+            } else {
+                scopes.collect()
+            },
+            public: spec.public.clone(),
+            policies: spec.policies.len(),
+            stages: stages.iter().map(|stage| stage.slot().as_str()).collect(),
+            surround: surrounding,
+            csrf_exempt: spec.surround.csrf_exempt,
+            max_body_size,
+        };
         self.endpoints.push(Endpoint {
             handler: self.surrounded(handler, &spec.name, &route),
             name: spec.name,
             template: Some(template),
             route: Some(route),
             methods,
-            stages: in_order(surround, guarded.stages),
-            max_body_size: spec.max_body_size.unwrap_or(self.config.max_body_size),
+            stages,
+            max_body_size,
             protections: guarded.protections,
             public: spec.public.map(Into::into),
+            facts: Some(Box::new(facts)),
         });
     }
 
@@ -90,6 +115,7 @@ impl Building<'_> {
             max_body_size: u64::MAX,
             protections: Box::default(),
             public: None,
+            facts: None,
         });
         self.endpoints.len() - 1
     }
@@ -111,6 +137,24 @@ impl Building<'_> {
             surround.extend(self.surround.csrf(name));
             surround.extend(self.surround.keyed(name));
             endpoint.stages = in_order(surround, guarded.stages);
+            endpoint.facts = Some(Box::new(RouteFacts {
+                route: name.to_owned(),
+                methods: vec!["*".to_owned()],
+                name: name.to_owned(),
+                source: None,
+                auth: guarded.protections.iter().map(Protection::facts).collect(),
+                scopes: self.guard.scopes.to_vec(),
+                public: None,
+                policies: 0,
+                stages: endpoint
+                    .stages
+                    .iter()
+                    .map(|one| one.slot().as_str())
+                    .collect(),
+                surround: self.surround.facts(&Overrides::default()),
+                csrf_exempt: None,
+                max_body_size: self.config.max_body_size,
+            }));
             endpoint.protections = guarded.protections;
             endpoint.max_body_size = self.config.max_body_size;
         }

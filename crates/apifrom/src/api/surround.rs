@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::ApiConfig;
 use crate::endpoint::{Endpoint, Overrides};
 use crate::error::{ConfigError, ConfigErrors};
+use crate::facts::SurroundFacts;
 use crate::logging::Sink;
 use crate::middleware::{
     Cors, CorsStage, Csrf, CsrfRules, CsrfStage, HttpsRedirect, HttpsRules, HttpsStage, Limit,
@@ -40,9 +41,20 @@ pub(super) struct Surround {
     title: String,
     /// What is weaker than it should be, and no error.
     weak: Vec<ConfigError>,
+    facts: SurroundFacts,
 }
 
 impl Declared {
+    /// What there is to know of it.
+    pub(super) fn facts(&self) -> SurroundFacts {
+        SurroundFacts {
+            cors: self.cors.first().map(Cors::facts),
+            csrf: self.csrf.first().map(Csrf::facts),
+            security_headers: self.security_headers.first().map(SecurityHeaders::facts),
+            rate_limits: self.rate_limits.iter().map(RateLimit::facts).collect(),
+        }
+    }
+
     pub(super) fn compile(
         &self,
         config: &ApiConfig,
@@ -78,6 +90,7 @@ impl Declared {
         Surround {
             csrf,
             weak,
+            facts: self.facts(),
             declared: Vec::new(),
             sink: Arc::clone(sink),
             https: only(&self.https_redirect, "https_redirect", errors)
@@ -123,6 +136,23 @@ impl Surround {
         stages
     }
 
+    /// What there is to know of an endpoint's surroundings.
+    pub(super) fn facts(&self, own: &Overrides) -> SurroundFacts {
+        let mut facts = self.facts.clone();
+        if let Some(cors) = &own.cors {
+            facts.cors = Some(cors.facts());
+        }
+        if let Some(headers) = &own.security_headers {
+            facts.security_headers = Some(headers.facts());
+        }
+        if own.csrf_exempt.is_some() {
+            facts.csrf = None;
+        }
+        let limits = own.rate_limits.iter().map(|limit| limit.facts());
+        facts.rate_limits.extend(limits);
+        facts
+    }
+
     /// What keeps other sites from acting at `route`.
     pub(super) fn csrf(&self, route: &str) -> Option<Box<dyn Stage>> {
         let rules = Arc::clone(self.csrf.as_ref()?);
@@ -155,10 +185,10 @@ impl Surround {
     /// What is weak and no error; under `strict` it is one.
     pub(super) fn into_warnings(
         self,
-        config: &ApiConfig,
+        is_strict: bool,
         errors: &mut ConfigErrors,
     ) -> Vec<ConfigError> {
-        if !config.is_strict() {
+        if !is_strict {
             return self.weak;
         }
         for weak in self.weak {

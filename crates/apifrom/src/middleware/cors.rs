@@ -51,6 +51,7 @@ use http::header::{
 use http::{Method, StatusCode};
 
 use crate::error::ConfigError;
+use crate::facts::CorsFacts;
 use crate::origin::Origins;
 use crate::request::{Context, Head, Notes};
 use crate::response::{Response, ResponseBody};
@@ -135,6 +136,17 @@ impl Cors {
     pub fn max_age(mut self, seconds: u32) -> Self {
         self.max_age = seconds;
         self
+    }
+
+    /// What there is to know of it.
+    pub(crate) fn facts(&self) -> CorsFacts {
+        CorsFacts {
+            allow_origins: self.allow_origins.clone(),
+            allow_methods: self.allow_methods.clone(),
+            allow_headers: self.allow_headers.clone(),
+            allow_credentials: self.allow_credentials,
+            max_age: self.max_age,
+        }
     }
 
     /// The policy as requests meet it.

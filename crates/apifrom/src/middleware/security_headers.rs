@@ -46,6 +46,7 @@ use http::header::{
 };
 
 use crate::error::ConfigError;
+use crate::facts::{DirectiveFacts, HeaderFacts};
 use crate::request::{Context, Head, Notes, Scheme};
 use crate::response::Response;
 use crate::stage::{Decision, Slot, Stage};
@@ -215,9 +216,39 @@ impl SecurityHeaders {
         self
     }
 
+    /// What there is to know of them.
+    pub(crate) fn facts(&self) -> HeaderFacts {
+        let hsts = self.hsts.as_ref();
+        HeaderFacts {
+            csp: match &self.csp {
+                ContentPolicy::Default => Some(Vec::new()),
+                ContentPolicy::Omitted => None,
+                ContentPolicy::Directives(directives) => {
+                    Some(directives.iter().filter_map(directive_facts).collect())
+                }
+            },
+            hsts_max_age: hsts.map(|hsts| hsts.max_age),
+            hsts_subdomains: hsts.is_some_and(|hsts| hsts.include_sub_domains),
+            hsts_preload: hsts.is_some_and(|hsts| hsts.preload),
+            x_frame_options: self.x_frame_options.clone(),
+            x_xss_protection: self.x_xss_protection.clone(),
+            referrer_policy: self.referrer_policy.clone(),
+            cross_origin_resource_policy: self.cross_origin_resource_policy.clone(),
+            enforce: self.enforce,
+        }
+    }
+
     /// The headers as answers carry them.
     pub(crate) fn compile(&self) -> Result<SecurityHeadersStage, Vec<ConfigError>> {
         compile::compile(self)
+    }
+}
+
+fn directive_facts((name, directive): &(String, Directive)) -> Option<DirectiveFacts> {
+    match directive {
+        Directive::Values(values) => Some(DirectiveFacts::new(name, values)),
+        Directive::Bare(true) => Some(DirectiveFacts::new(name, &[])),
+        Directive::Bare(false) => None,
     }
 }
 

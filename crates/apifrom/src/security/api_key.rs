@@ -53,14 +53,17 @@ use super::identity::{Identity, Method};
 use super::issued_key::{Form, form};
 use super::key_digest::KeyDigest;
 use super::lookup::{Answer, Asking, CACHE_TTL, KeyLookup, KeyRecord, RETRY_AFTER, check_ttl};
-use super::protection::{AuthMethod, Compiling};
+use super::protection::{AuthMethod, Compiling, Forged, Forgery};
 use super::scope::{Scope, Scopes};
 use crate::clock::Clock;
+use crate::facts::{ApiKeyFacts, CredentialFacts, MethodFacts, PlaceFacts, is_guessable};
 use crate::request::{Context, Head};
 use crate::secret::Secret;
 
 /// The most bytes a key may have.
 const MAX: usize = 1 << 10;
+/// A key of fewer bytes than this may be found by trying.
+const SHORT: usize = 16;
 
 /// Lets callers in who hold one of several keys.
 #[derive(Clone)]
@@ -268,6 +271,63 @@ impl fmt::Debug for ApiKeyRequired {
 impl AuthMethod for ApiKeyRequired {
     fn declared_as(&self) -> &'static str {
         "api_key_required"
+    }
+
+    fn facts(&self) -> MethodFacts {
+        let is_digest = |key: &str| key.starts_with("sha256:");
+        let plain = self.api_keys.iter().map(|(key, _)| key.expose());
+        let plain: Vec<_> = plain.filter(|key| !is_digest(key)).collect();
+        let guessable = |key: &&&String| key.len() < SHORT || is_guessable(key.as_bytes());
+        let mut granted: Vec<Vec<String>> = self
+            .api_keys
+            .iter()
+            .map(|(_, scopes)| {
+                let mut scopes = scopes.clone();
+                scopes.sort();
+                scopes
+            })
+            .collect();
+        granted.sort();
+        granted.dedup();
+        let credential = CredentialFacts::ApiKey(ApiKeyFacts {
+            plain: plain.len(),
+            guessable: plain.iter().filter(guessable).count(),
+            digests: self.api_keys.len() - plain.len(),
+            granted,
+        });
+        let mut facts = MethodFacts::new(self.declared_as(), credential);
+        let header = self.header_name.iter().cloned().map(PlaceFacts::Header);
+        let query = self.query_param_name.iter().cloned().map(PlaceFacts::Query);
+        let cookie = self.cookie_name.iter().cloned().map(PlaceFacts::Cookie);
+        facts.places = header.chain(query).chain(cookie).collect();
+        facts.scopes.clone_from(&self.scopes);
+        facts.lookup = self.lookup.is_some();
+        facts.cache_ttl = self.lookup.is_some().then_some(self.cache_ttl.as_secs());
+        facts
+    }
+
+    fn forge(&self, forgery: Forgery, scopes: &[String]) -> Forged {
+        let place = self.facts().places.into_iter().next();
+        let Some(place) = place else {
+            return Forged::Impossible("there is no place for a key");
+        };
+        let required: Vec<_> = self.scopes.iter().chain(scopes).collect();
+        let holds = |held: &Vec<String>| required.iter().all(|one| held.contains(one));
+        let plain = self.api_keys.iter();
+        let mut plain = plain.filter(|(key, _)| !key.expose().starts_with("sha256:"));
+        let found = match forgery {
+            Forgery::Unknown => {
+                return Forged::Credential(place, "a-key-that-nobody-was-given".to_owned().into());
+            }
+            Forgery::Valid => plain.find(|(_, held)| holds(held)),
+            Forgery::NoScopes if required.is_empty() => return Forged::NotPromised,
+            Forgery::NoScopes => plain.find(|(_, held)| !holds(held)),
+            _ => return Forged::NotPromised,
+        };
+        match found {
+            Some((key, _)) => Forged::Credential(place, key.clone()),
+            None => Forged::Impossible("no such key is listed as it is"),
+        }
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {

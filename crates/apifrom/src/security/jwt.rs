@@ -57,6 +57,7 @@ use crate::client::Background;
 use crate::clock::Clock;
 use crate::request::{Context, Head};
 
+mod forging;
 mod preparing;
 
 /// Lets callers in who hold a signed token.

@@ -26,6 +26,8 @@ mod protection;
 mod remote_keys;
 mod revocation;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub mod jose;
@@ -51,7 +53,7 @@ pub use self::oauth2::OAuth2Required;
 pub use self::password::{PasswordError, hash_password, verify_password};
 pub(crate) use self::policy::{DeclaredPolicy, PolicyStage};
 pub use self::policy::{Policy, Ruling, Settled};
-pub use self::protection::{AuthMethod, Compiling, Protection};
+pub use self::protection::{AuthMethod, Compiling, Forged, Forgery, Protection};
 pub(crate) use self::protection::{Compiled, Compiler};
 pub use self::revocation::{Revocation, RevocationConfig, RevocationError};
 pub use self::scope::{Scope, ScopeError, Scopes};

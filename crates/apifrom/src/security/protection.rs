@@ -13,7 +13,9 @@ use super::authenticator::Authenticator;
 use super::scope::Scope;
 use crate::clock::Clock;
 use crate::error::{ConfigError, ConfigErrors};
+use crate::facts::{AccessFacts, CredentialFacts, MethodFacts, PlaceFacts};
 use crate::logging::Sink;
+use crate::secret::Secret;
 
 /// One method of authentication, as it is declared.
 pub trait AuthMethod: fmt::Debug + Send + Sync + 'static {
@@ -22,6 +24,61 @@ pub trait AuthMethod: fmt::Debug + Send + Sync + 'static {
 
     /// Prepares everything that a request needs; what is wrong is noted, and nothing returned.
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>>;
+
+    /// What there is to know of it, without anything secret.
+    fn facts(&self) -> MethodFacts {
+        MethodFacts::new(self.declared_as(), CredentialFacts::Other)
+    }
+
+    /// Whether it refuses such a credential; `scopes` are those that are required beside its own.
+    fn promises(&self, _forgery: Forgery, _scopes: &[String]) -> bool {
+        true
+    }
+
+    /// A credential that tries what it promises; `scopes` are those that are required beside its own.
+    fn forge(&self, _forgery: Forgery, _scopes: &[String]) -> Forged {
+        Forged::Impossible("its credentials are of the program's own making")
+    }
+}
+
+/// A credential that one promise is tried with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Forgery {
+    /// One that is let in.
+    Valid,
+    /// One that nobody was given.
+    Unknown,
+    /// A token whose claims were changed after it was signed.
+    Tampered,
+    /// A token that says that it is not signed.
+    Unsigned,
+    /// A token whose time is over.
+    Expired,
+    /// A token that is good for ever.
+    Endless,
+    /// A token for another service.
+    OtherAudience,
+    /// A token for no service in particular.
+    NoAudience,
+    /// A token of somebody else.
+    OtherIssuer,
+    /// One that lacks what is required.
+    NoScopes,
+    /// One whose bearer lacks a role.
+    NoRoles,
+}
+
+/// What came of a forgery.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Forged {
+    /// What is to be sent, and where.
+    Credential(PlaceFacts, Secret<String>),
+    /// Nothing that is promised would be tried by it.
+    NotPromised,
+    /// It cannot be made here, and why.
+    Impossible(&'static str),
 }
 
 /// Who may call, declared. Cheap to clone.
@@ -34,6 +91,18 @@ pub enum Protection {
     Any(Vec<Protection>),
     /// All of several must pass.
     All(Vec<Protection>),
+}
+
+impl Protection {
+    /// What there is to know of it, without anything secret.
+    pub fn facts(&self) -> AccessFacts {
+        let each = |parts: &[Self]| parts.iter().map(Self::facts).collect();
+        match self {
+            Self::Method(method) => AccessFacts::Method(Box::new(method.facts())),
+            Self::Any(parts) => AccessFacts::Any(each(parts)),
+            Self::All(parts) => AccessFacts::All(each(parts)),
+        }
+    }
 }
 
 /// As it is read: `jwt_required`, `any of (jwt_required, api_key_required)`.

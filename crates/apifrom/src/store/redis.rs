@@ -255,14 +255,13 @@ impl Keeper {
                     call.arg(argument);
                 }
                 let answer = timeout(ANSWER, call.invoke_async(&mut connection)).await;
-                let answer = match answer {
-                    Ok(Ok(numbers)) => Ok(numbers),
-                    _ => {
-                        // Nobody after this one waits.
-                        shared.is_there.store(false, Ordering::Release);
-                        shared.failed.notify_one();
-                        Err(Away)
-                    }
+                let answer = if let Ok(Ok(numbers)) = answer {
+                    Ok(numbers)
+                } else {
+                    // Nobody after this one waits.
+                    shared.is_there.store(false, Ordering::Release);
+                    shared.failed.notify_one();
+                    Err(Away)
                 };
                 // Whoever asked may have gone.
                 let _ = question.answer.send(answer);

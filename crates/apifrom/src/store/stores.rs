@@ -3,7 +3,7 @@
 /// Nothing, where no kind of server is compiled in.
 #[cfg(not(feature = "redis"))]
 #[derive(Default)]
-pub(crate) struct Stores;
+pub(crate) struct Stores {}
 
 #[cfg(feature = "redis")]
 pub(crate) use self::connected::Stores;

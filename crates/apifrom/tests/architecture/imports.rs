@@ -20,6 +20,7 @@ const GROUND_FLOOR: &[&str] = &[
     "rejection",
     "violation",
     "error",
+    "facts",
     "stage",
     "clock",
     "json",
@@ -36,7 +37,9 @@ const GROUND_FLOOR: &[&str] = &[
 const SHARED: &[&str] = &["store", "client", "logging"];
 
 /// The only files that see several stages.
-const COMPOSERS: &[&str] = &["lib", "api", "caller", "endpoint", "engine", "config"];
+const COMPOSERS: &[&str] = &[
+    "lib", "api", "caller", "endpoint", "engine", "config", "check",
+];
 
 /// The transports: they hold a finished engine, and the options it was started with, and call it.
 const TRANSPORTS: &[&str] = &["server", "service", "testing"];

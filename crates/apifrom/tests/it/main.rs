@@ -12,6 +12,7 @@
 mod api_key;
 mod attributes;
 mod basic;
+mod check;
 mod csrf;
 mod examples;
 mod https_redirect;

@@ -152,7 +152,7 @@ fn status(client: &TestClient) -> u16 {
 
 fn by_header(limit: u32, window: Duration, url: &str) -> RateLimit {
     let key = |head: &apifrom::Head, _: &apifrom::Context| {
-        let name = head.headers.get("x-key").map(|name| name.as_bytes());
+        let name = head.headers.get("x-key").map(http::HeaderValue::as_bytes);
         name.map_or(Keyed::Client, |name| Keyed::Key(vec![KeyPart::from(name)]))
     };
     RateLimit::new(limit, window).key(key).redis(url)

@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 use crate::origin::Origins;
 
 /// What an HMAC with SHA-256 needs (RFC 2104 §3).
-const STRONG: usize = 32;
+pub(super) const STRONG: usize = 32;
 
 pub(super) fn compile(csrf: &Csrf) -> Result<(CsrfRules, Vec<ConfigError>), Vec<ConfigError>> {
     let mut errors = Vec::new();

@@ -65,10 +65,12 @@ use std::sync::Arc;
 use http::header::{CACHE_CONTROL, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Method, StatusCode};
 
+use self::compile::STRONG;
 use self::site::Sender;
 use self::token::{Session, Token, Tokens};
 use crate::cookie::{CookieLimits, Cookies, Found, SameSite};
 use crate::error::ConfigError;
+use crate::facts::{CsrfFacts, SecretFacts};
 use crate::key::{KeyFunction, Keyed, Shared, encoded};
 use crate::logging::{Level, SecurityEvent, Sink, request_failed};
 use crate::origin::Origins;
@@ -185,6 +187,22 @@ impl Csrf {
     pub fn session(mut self, function: impl KeyFunction) -> Self {
         self.session = Some(Shared(Arc::new(function)));
         self
+    }
+
+    /// What there is to know of it, without the secrets.
+    pub(crate) fn facts(&self) -> CsrfFacts {
+        let secrets = self.secrets.iter();
+        CsrfFacts {
+            secrets: secrets
+                .map(|secret| SecretFacts::of(secret.expose().as_bytes(), STRONG))
+                .collect(),
+            cookie_name: self.cookie_name.clone(),
+            secure: self.secure,
+            same_site: self.same_site.as_str(),
+            methods: self.methods.clone(),
+            trusted_origins: self.trusted_origins.clone(),
+            session: self.session.is_some(),
+        }
     }
 
     /// The protection as requests meet it, and what is weak about it.

@@ -69,6 +69,7 @@ use std::time::Duration;
 
 pub(crate) use self::stage::{Limit, RateLimitStage};
 use crate::error::ConfigError;
+use crate::facts::LimitFacts;
 use crate::key::{KeyFunction, Shared};
 use crate::logging::Sink;
 use crate::store::Stores;
@@ -118,6 +119,10 @@ pub enum OnFailure {
 }
 
 /// What a limit is compiled with.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "nothing is shared without a store")
+)]
 pub(crate) struct Sharing<'a> {
     /// Where in which program it is declared.
     pub(crate) place: String,
@@ -243,6 +248,20 @@ impl RateLimit {
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = on_failure;
         self
+    }
+
+    /// What there is to know of it.
+    pub(crate) fn facts(&self) -> LimitFacts {
+        LimitFacts {
+            limit: self.limit,
+            window_ms: u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX),
+            cost: self.cost,
+            key: match self.key {
+                Key::Client => "client",
+                Key::Identity => "identity",
+                Key::Function(_) => "function",
+            },
+        }
     }
 
     /// The limit as requests meet it.

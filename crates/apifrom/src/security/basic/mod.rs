@@ -64,6 +64,7 @@ use http::header::AUTHORIZATION;
 
 use self::looked_up::LookUp;
 use crate::clock::Clock;
+use crate::facts::{BasicFacts, CredentialFacts, MethodFacts, PlaceFacts};
 use crate::request::{Client, Context, Head};
 use crate::secret::Secret;
 use crate::security::authenticator::{Attempt, Authenticator, FailureKind};
@@ -73,7 +74,7 @@ use crate::security::credential::{Place, Sent};
 use crate::security::identity::{Identity, Method};
 use crate::security::lookup::{CACHE_TTL, UserLookup, check_ttl};
 use crate::security::password::{Hash, MAX, Plain, Pool};
-use crate::security::protection::{AuthMethod, Compiling};
+use crate::security::protection::{AuthMethod, Compiling, Forged, Forgery};
 
 /// How long a log-in that succeeded is known, and how many are.
 const KNOWN_FOR: Duration = Duration::from_mins(1);
@@ -224,6 +225,51 @@ impl fmt::Debug for BasicAuthRequired {
 impl AuthMethod for BasicAuthRequired {
     fn declared_as(&self) -> &'static str {
         "basic_auth_required"
+    }
+
+    fn facts(&self) -> MethodFacts {
+        let mut plain = 0;
+        let mut hashes = Vec::new();
+        for (_, stored) in &self.credentials {
+            match Hash::parse(stored.expose()) {
+                Ok(Some(hash)) => {
+                    let (work, _) = hash.cost().unwrap_or_default();
+                    hashes.push(format!("{} {work}", hash.kind()));
+                }
+                Ok(None) => plain += 1,
+                Err(_) => {}
+            }
+        }
+        hashes.sort();
+        hashes.dedup();
+        let credential = CredentialFacts::Basic(BasicFacts { plain, hashes });
+        let mut facts = MethodFacts::new(self.declared_as(), credential);
+        facts.places = vec![PlaceFacts::Scheme(
+            "Authorization".to_owned(),
+            "Basic".to_owned(),
+        )];
+        facts.lookup = self.lookup.is_some();
+        facts.cache_ttl = self.lookup.is_some().then_some(self.cache_ttl.as_secs());
+        facts
+    }
+
+    fn forge(&self, forgery: Forgery, scopes: &[String]) -> Forged {
+        let is_plain = |stored: &Secret<String>| matches!(Hash::parse(stored.expose()), Ok(None));
+        let mut users = self.credentials.iter();
+        let (user, password) = match forgery {
+            Forgery::Valid if scopes.is_empty() => {
+                match users.find(|(_, stored)| is_plain(stored)) {
+                    Some((user, stored)) => (user.as_str(), stored.expose().as_str()),
+                    None => return Forged::Impossible("passwords are hashed, or looked up"),
+                }
+            }
+            Forgery::Valid => return Forged::Impossible("a password holds no scopes"),
+            Forgery::Unknown => ("nobody", "a-password-that-nobody-has"),
+            _ => return Forged::NotPromised,
+        };
+        let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
+        let place = PlaceFacts::Scheme("Authorization".to_owned(), "Basic".to_owned());
+        Forged::Credential(place, encoded.into())
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {

@@ -21,6 +21,22 @@ impl KeyText {
         matches!(form(self.bytes()), Ok(Form::Json))
     }
 
+    /// The secret in it, where it is no key of a pair; of a set of keys the first.
+    pub(in crate::security) fn shared_secret(&self) -> Option<Secret<Vec<u8>>> {
+        match form(self.bytes()).ok()? {
+            Form::Pem(_) => None,
+            Form::Bytes => Some(self.0.clone()),
+            Form::Json => {
+                let keys = match jwk::read(self.bytes()).ok()? {
+                    jwk::Document::Key(key) => vec![*key],
+                    jwk::Document::Set(keys) => keys,
+                };
+                let secret = keys.iter().find_map(|key| key.secret().ok())?;
+                Some(Secret::from(&secret[..]))
+            }
+        }
+    }
+
     /// True when nothing stands in it.
     pub fn is_empty(&self) -> bool {
         self.bytes().is_empty()

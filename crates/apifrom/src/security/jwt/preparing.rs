@@ -5,13 +5,17 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
-use super::{Inner, Jwt, JwtRequired, Keys};
+use super::{Inner, Jwt, JwtRequired, Keys, forging};
 use crate::client::{Background, Url};
+use crate::facts::{CredentialFacts, JwtFacts, MethodFacts, PlaceFacts, SecretFacts};
+use crate::secret::Secret;
 use crate::security::authenticator::Authenticator;
 use crate::security::challenge::Challenge;
 use crate::security::credential::Place;
-use crate::security::jose::{Algorithm, MAX_ROLES, Rules, SharedSecrets, VerificationKeys};
-use crate::security::protection::{AuthMethod, Compiling};
+use crate::security::jose::{
+    Algorithm, KeyText, MAX_ROLES, Rules, SharedSecrets, VerificationKeys,
+};
+use crate::security::protection::{AuthMethod, Compiling, Forged, Forgery};
 use crate::security::remote_keys::{PUBLIC, RemoteKeys};
 use crate::security::revocation::GRACE;
 
@@ -61,9 +65,83 @@ impl AuthMethod for JwtRequired {
             clock: compiling.clock(),
         }))))
     }
+
+    fn promises(&self, forgery: Forgery, scopes: &[String]) -> bool {
+        forging::promises(self, forgery, scopes)
+    }
+
+    fn forge(&self, forgery: Forgery, scopes: &[String]) -> Forged {
+        forging::forge(self, forgery, scopes)
+    }
+
+    fn facts(&self) -> MethodFacts {
+        let mut facts = MethodFacts::new(self.declared_as(), self.credential());
+        facts.places = vec![match self.token_location.as_str() {
+            "query" => PlaceFacts::Query(self.query_name.clone()),
+            "cookie" => PlaceFacts::Cookie(self.cookie_name.clone()),
+            _ if self.header_type.is_empty() => PlaceFacts::Header(self.header_name.clone()),
+            _ => PlaceFacts::Scheme(self.header_name.clone(), self.header_type.clone()),
+        }];
+        facts.scopes.clone_from(&self.scopes);
+        facts.roles.clone_from(&self.roles);
+        facts.revocation = self.revocation.is_some();
+        facts
+    }
 }
 
 impl JwtRequired {
+    /// The algorithms, those left out whose names are wrong.
+    pub(super) fn known_algorithms(&self) -> Vec<Algorithm> {
+        match &self.algorithms {
+            None if self.jwks_url.is_some() => PUBLIC.to_vec(),
+            None => vec![Algorithm::Hs256],
+            Some(names) => names.iter().filter_map(|name| name.parse().ok()).collect(),
+        }
+    }
+
+    /// The first of the shared secrets.
+    pub(super) fn shared_secret(&self) -> Option<Secret<Vec<u8>>> {
+        let keys = self.secret.iter().chain(&self.keys);
+        let mut texts = keys.filter_map(|key| key.text().ok());
+        texts.find_map(KeyText::shared_secret)
+    }
+
+    fn credential(&self) -> CredentialFacts {
+        let algorithms = self.known_algorithms();
+        let needed = algorithms.iter().filter(|one| one.is_symmetric());
+        let needed = needed.map(|one| one.hash_len()).max().unwrap_or_default();
+        let keys = self.secret.iter().chain(&self.keys);
+        let texts = keys.filter_map(|key| key.text().ok());
+        let (secrets, public): (Vec<_>, Vec<_>) =
+            texts.map(KeyText::shared_secret).partition(Option::is_some);
+        let secrets = secrets.into_iter().flatten();
+        let judged = |named: Option<bool>, expected: &[String]| {
+            let is_read = named.unwrap_or(!expected.is_empty());
+            if is_read {
+                expected.to_vec()
+            } else {
+                Vec::new()
+            }
+        };
+        let has_access_token =
+            self.access_token_header.is_some() || self.access_token_cookie.is_some();
+        CredentialFacts::Jwt(JwtFacts {
+            algorithms: algorithms.iter().map(ToString::to_string).collect(),
+            secrets: secrets
+                .map(|secret| SecretFacts::of(secret.expose(), needed))
+                .collect(),
+            public_keys: public.len(),
+            jwks_url: self.jwks_url.clone(),
+            verify_exp: self.verify_exp,
+            audience: judged(self.verify_aud, &self.audience),
+            issuer: judged(self.verify_iss, &self.issuer),
+            verify_sub: self.verify_sub,
+            verify_jti: self.verify_jti,
+            verify_at_hash: self.verify_at_hash.unwrap_or(has_access_token),
+            leeway: self.leeway.as_secs(),
+        })
+    }
+
     fn judge_revocation(&self, compiling: &mut Compiling<'_>) {
         if self.revocation.is_none() {
             return;

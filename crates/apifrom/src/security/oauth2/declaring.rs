@@ -11,12 +11,13 @@ use super::introspection::ClientCredentials;
 use super::known::Known;
 use super::{Inner, OAuth2};
 use crate::client::{Background, Flights, Url};
+use crate::facts::{CredentialFacts, MethodFacts, OAuth2Facts, PlaceFacts};
 use crate::secret::Secret;
 use crate::security::authenticator::Authenticator;
 use crate::security::back_off::BackOff;
 use crate::security::challenge::Challenge;
 use crate::security::credential::Place;
-use crate::security::protection::{AuthMethod, Compiling};
+use crate::security::protection::{AuthMethod, Compiling, Forged, Forgery};
 use crate::security::remote_keys::{PUBLIC, RemoteKeys};
 use crate::security::revocation::Revocation;
 
@@ -311,6 +312,36 @@ impl fmt::Debug for OAuth2Required {
 impl AuthMethod for OAuth2Required {
     fn declared_as(&self) -> &'static str {
         "oauth2_required"
+    }
+
+    fn facts(&self) -> MethodFacts {
+        let credential = CredentialFacts::OAuth2(OAuth2Facts {
+            token_url: self.token_url.clone(),
+            issuer: self.issuer.clone(),
+            jwks_url: self.jwks_url.clone(),
+            introspection_url: self.introspection_url.clone(),
+            audience: self.audience.clone().or_else(|| self.client_id.clone()),
+            token_types: self.token_types.clone(),
+        });
+        let mut facts = MethodFacts::new(self.declared_as(), credential);
+        facts.places = vec![PlaceFacts::Scheme(
+            "Authorization".to_owned(),
+            "Bearer".to_owned(),
+        )];
+        facts.scopes.clone_from(&self.scopes);
+        facts.revocation = self.revocation.is_some();
+        facts.lookup = true;
+        facts.cache_ttl = Some(self.cache_ttl.as_secs());
+        facts
+    }
+
+    fn forge(&self, forgery: Forgery, _scopes: &[String]) -> Forged {
+        match forgery {
+            Forgery::Valid | Forgery::Unknown | Forgery::NoScopes => {
+                Forged::Impossible("the authorization server would be asked")
+            }
+            _ => Forged::NotPromised,
+        }
     }
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> Option<Arc<dyn Authenticator>> {

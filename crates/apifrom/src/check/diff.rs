@@ -1,0 +1,319 @@
+//! Compares what protects an API with what was written down of it.
+//!
+//! 1. Each difference names where it is: the endpoint and the field.
+//! 2. A difference is weaker where less is asked, less is told to browsers, or more is let through; it
+//!    is stronger where the other way round. Whatever is neither for certain is changed.
+//! 3. An endpoint that was not there before is weaker where everybody may call it and nobody said why.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Posture;
+
+/// Which way a difference goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// More is asked than before.
+    Stronger,
+    /// It cannot be told.
+    Changed,
+    /// Less is asked than before.
+    Weaker,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stronger => "stronger",
+            Self::Changed => "changed",
+            Self::Weaker => "weaker",
+        })
+    }
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// The endpoint, `GET /users/{id}`, or `api`.
+    pub subject: String,
+    /// The field: `auth[0].method.credential.jwt.verify_exp`.
+    pub field: String,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// What was there, as JSON.
+    pub before: String,
+    /// What is there, as JSON.
+    pub after: String,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            subject,
+            field,
+            direction,
+            before,
+            after,
+        } = self;
+        write!(f, "{direction}: {subject}: {field}: {before} -> {after}")
+    }
+}
+
+/// A text that is no posture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected what `apifrom posture` writes: {0}")]
+pub struct PostureError(String);
+
+/// What differs from `before` in `after`, both as [`Posture::lock`] writes them.
+///
+/// # Errors
+/// [`PostureError`]: one of them is no posture.
+pub fn compare(before: &str, after: &str) -> Result<Vec<Change>, PostureError> {
+    let (before, after) = (Read::new(before)?, Read::new(after)?);
+    let mut comparing = Comparing {
+        subject: "api".to_owned(),
+        changes: Vec::new(),
+    };
+    comparing.value("", &before.api, &after.api);
+    for (place, route) in &before.routes {
+        place.clone_into(&mut comparing.subject);
+        match after.routes.get(place) {
+            Some(now) => comparing.value("", route, now),
+            None => comparing.note("", Direction::Changed, "there", "gone"),
+        }
+    }
+    for (place, route) in &after.routes {
+        if !before.routes.contains_key(place) {
+            place.clone_into(&mut comparing.subject);
+            let is_open = route.get("public").is_none_or(Value::is_null)
+                && route
+                    .get("auth")
+                    .and_then(Value::as_array)
+                    .is_none_or(Vec::is_empty);
+            let (direction, what) = if is_open {
+                (Direction::Weaker, "there, and open to everybody")
+            } else {
+                (Direction::Changed, "there")
+            };
+            comparing.note("", direction, "not there", what);
+        }
+    }
+    Ok(comparing.changes)
+}
+
+/// A posture that was read.
+struct Read {
+    api: Value,
+    routes: BTreeMap<String, Value>,
+}
+
+impl Read {
+    fn new(text: &str) -> Result<Self, PostureError> {
+        let wrong = |why: &str| PostureError(why.to_owned());
+        let read: Value =
+            serde_json::from_str(text).map_err(|error| PostureError(error.to_string()))?;
+        let api = read.get("api").filter(|api| api.is_object());
+        let api = api.ok_or_else(|| wrong("api is missing"))?.clone();
+        let listed = read.get("routes").and_then(Value::as_array);
+        let listed = listed.ok_or_else(|| wrong("routes is missing"))?;
+        let mut routes = BTreeMap::new();
+        for route in listed {
+            let template = route.get("route").and_then(Value::as_str);
+            let methods = route.get("methods").and_then(Value::as_array);
+            let (Some(template), Some(methods)) = (template, methods) else {
+                return Err(wrong("an endpoint has no route, or no methods"));
+            };
+            // Methods that were told apart since must still be found.
+            for method in methods {
+                let method = method
+                    .as_str()
+                    .ok_or_else(|| wrong("a method is no text"))?;
+                let mut one = route.clone();
+                if let Some(fields) = one.as_object_mut() {
+                    fields.remove("methods");
+                    fields.remove("name");
+                }
+                routes.insert(format!("{method} {template}"), one);
+            }
+        }
+        Ok(Self { api, routes })
+    }
+}
+
+struct Comparing {
+    subject: String,
+    changes: Vec<Change>,
+}
+
+impl Comparing {
+    fn note(&mut self, field: &str, direction: Direction, before: &str, after: &str) {
+        self.changes.push(Change {
+            subject: self.subject.clone(),
+            field: field.to_owned(),
+            direction,
+            before: before.to_owned(),
+            after: after.to_owned(),
+        });
+    }
+
+    fn value(&mut self, path: &str, before: &Value, after: &Value) {
+        if before == after {
+            return;
+        }
+        if let (Value::Object(before), Value::Object(after)) = (before, after) {
+            return self.object(path, before, after);
+        }
+        if let (Value::Array(before), Value::Array(after)) = (before, after)
+            && before.len() == after.len()
+            && before.iter().chain(after).all(Value::is_object)
+        {
+            for (index, (before, after)) in before.iter().zip(after).enumerate() {
+                self.value(&format!("{path}[{index}]"), before, after);
+            }
+            return;
+        }
+        let field = path.rsplit('.').next().unwrap_or_default();
+        let field = field.split('[').next().unwrap_or_default();
+        let direction = direction(field, before, after);
+        self.note(path, direction, &before.to_string(), &after.to_string());
+    }
+
+    fn object(&mut self, path: &str, before: &Map<String, Value>, after: &Map<String, Value>) {
+        let names = before.keys().chain(after.keys());
+        let names: std::collections::BTreeSet<_> = names.collect();
+        for name in names {
+            let inner = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            let (before, after) = (before.get(name), after.get(name));
+            self.value(
+                &inner,
+                before.unwrap_or(&Value::Null),
+                after.unwrap_or(&Value::Null),
+            );
+        }
+    }
+}
+
+/// What a field asks for more of.
+enum Sense {
+    /// More of it is stronger.
+    More,
+    /// Less of it is stronger.
+    Less,
+}
+
+/// Which way a field goes, by its name.
+fn sense(field: &str) -> Option<Sense> {
+    Some(match field {
+        "verify_exp"
+        | "verify_sub"
+        | "verify_jti"
+        | "verify_at_hash"
+        | "revocation"
+        | "bytes"
+        | "denies_by_default"
+        | "strict"
+        | "log_exceptions"
+        | "access_log"
+        | "secure"
+        | "enforce"
+        | "hsts_max_age"
+        | "hsts_subdomains"
+        | "auth"
+        | "scopes"
+        | "roles"
+        | "policies"
+        | "csrf"
+        | "security_headers"
+        | "rate_limits"
+        | "stages"
+        | "csp"
+        | "x_frame_options"
+        | "referrer_policy"
+        | "cross_origin_resource_policy"
+        | "methods"
+        | "session"
+        | "tls"
+        | "digests"
+        | "all"
+        | "cost"
+        | "window_ms" => Sense::More,
+        "leeway" | "cache_ttl" | "max_body_size" | "max_json_depth" | "development" | "debug"
+        | "include_traceback" | "trusted_proxies" | "allow_origins" | "allow_methods"
+        | "allow_headers" | "allow_credentials" | "plain" | "guessable" | "public"
+        | "csrf_exempt" | "algorithms" | "places" | "token_types" | "trusted_origins" | "limit"
+        | "any" | "public_keys" | "secrets" | "granted" | "x_xss_protection" | "hsts_preload" => {
+            Sense::Less
+        }
+        _ => return None,
+    })
+}
+
+fn direction(field: &str, before: &Value, after: &Value) -> Direction {
+    // An empty list of these takes anything; a longer one takes more than a shorter one.
+    if ["audience", "issuer", "trusted_hosts"].contains(&field) {
+        let count = |value: &Value| value.as_array().map(Vec::len);
+        return match (count(before), count(after)) {
+            (Some(0), Some(_)) => Direction::Stronger,
+            (Some(_), Some(0)) => Direction::Weaker,
+            (Some(_), Some(_)) if holds(after, before) => Direction::Weaker,
+            (Some(_), Some(_)) if holds(before, after) => Direction::Stronger,
+            _ => Direction::Changed,
+        };
+    }
+    let Some(sense) = sense(field) else {
+        return Direction::Changed;
+    };
+    let grows = match (before, after) {
+        (Value::Bool(before), Value::Bool(after)) => Some(after > before),
+        (Value::Number(before), Value::Number(after)) => Some(after.as_f64() > before.as_f64()),
+        (Value::Null, _) => Some(true),
+        (_, Value::Null) => Some(false),
+        (Value::Array(_), Value::Array(_)) if holds(after, before) => Some(true),
+        (Value::Array(_), Value::Array(_)) if holds(before, after) => Some(false),
+        _ => None,
+    };
+    match (grows, sense) {
+        (None, _) => Direction::Changed,
+        (Some(true), Sense::More) | (Some(false), Sense::Less) => Direction::Stronger,
+        (Some(false), Sense::More) | (Some(true), Sense::Less) => Direction::Weaker,
+    }
+}
+
+/// True where everything in `less` is in `more`, as often.
+fn holds(more: &Value, less: &Value) -> bool {
+    let (Some(more), Some(less)) = (more.as_array(), less.as_array()) else {
+        return false;
+    };
+    let often = |list: &[Value], one| list.iter().filter(|other| *other == one).count();
+    less.iter().all(|one| often(more, one) >= often(less, one))
+}
+
+/// A posture as text, its names sorted.
+pub(super) fn sorted(posture: &Posture) -> String {
+    // Every field has a form in JSON.
+    let value = serde_json::to_value(posture).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(&by_name(value)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn by_name(value: Value) -> Value {
+    match value {
+        Value::Array(values) => values.into_iter().map(by_name).collect(),
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> = fields.into_iter().collect();
+            let fields = fields.into_iter();
+            Value::Object(fields.map(|(name, value)| (name, by_name(value))).collect())
+        }
+        plain => plain,
+    }
+}
