@@ -8,8 +8,9 @@ import pytest
 
 from apifrom import API
 from apifrom.exceptions import ConfigurationError
-from apifrom.security import Revocation, create_jwt_token, jwt_required
+from apifrom.security import Revocation, Secret, create_jwt_token, jwt_required
 from apifrom.testing import TestClient
+from tests.redis_server import redis_server
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -66,3 +67,68 @@ def test_what_no_token_can_mean_is_an_error():
     app.get("/")(jwt_required(SECRET, revocation=object())(lambda: "never"))
     with pytest.raises(ConfigurationError, match="revocation: expected a Revocation"):
         app.freeze()
+
+
+def guarded(revocation, calls):
+    app = API()
+
+    @app.get("/")
+    @jwt_required(SECRET, revocation=revocation)
+    def home(request):
+        calls.append(request.state.jwt_payload["jti"])
+        return "welcome"
+
+    return app
+
+
+def becomes(client, headers, status):
+    deadline = time.monotonic() + 5
+    while client.get("/", headers=headers).status_code != status:
+        assert time.monotonic() < deadline, f"expected {status}"
+        time.sleep(0.02)
+
+
+def test_what_is_revoked_in_redis_is_refused_everywhere(tmp_path):
+    token = create_jwt_token({"sub": "ada"}, SECRET, jti="one")
+    other = create_jwt_token({"sub": "ada"}, SECRET, jti="two")
+    one, two = ({"Authorization": f"Bearer {each}"} for each in (token, other))
+    calls = []
+    with redis_server(tmp_path) as server:
+        mine = Revocation(redis_url=server.url)
+        theirs = Revocation(redis_url=Secret(server.url), on_failure="stale", stale_max=600)
+        apart = Revocation(redis_url=server.url, name="another")
+        with (
+            TestClient(guarded(mine, calls)) as here,
+            TestClient(guarded(theirs, calls)) as there,
+            TestClient(guarded(apart, calls)) as elsewhere,
+        ):
+            assert there.get("/", headers=one).status_code == 200
+            mine.revoke("one")
+            assert here.get("/", headers=one).status_code == 401
+            becomes(there, one, 401)
+            assert elsewhere.get("/", headers=one).status_code == 200
+            server.kill()
+            becomes(here, two, 503)
+            assert there.get("/", headers=two).status_code == 200
+            with pytest.raises(ConnectionError, match="does not answer"):
+                mine.revoke("two")
+            server.start()
+            becomes(here, two, 200)
+            assert here.get("/", headers=one).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"redis_url": "localhost"}, ValueError, "redis_url"),
+        ({"redis_url": 7}, TypeError, "redis_url"),
+        ({"redis_url": "redis://localhost", "name": "a b"}, ValueError, "name"),
+        ({"redis_url": "redis://localhost", "on_failure": "open"}, ValueError, "on_failure"),
+        ({"redis_url": "redis://localhost", "on_failure": "stale"}, ValueError, "stale_max"),
+        ({"redis_url": "redis://localhost", "stale_max": 5}, ValueError, "stale_max"),
+        ({"on_failure": "stale", "stale_max": 5}, ValueError, "redis_url"),
+    ],
+)
+def test_mistakes_about_redis_are_told(options, error, message):
+    with pytest.raises(error, match=message):
+        Revocation(**options)

@@ -653,16 +653,32 @@ class KeyRecord:
 
 @final
 class Revocation:
-    """Tokens that are refused although they have not expired, in the memory of this process.
+    """Tokens that are refused although they have not expired.
+
+    Without `redis_url` they are in the memory of this process, and forgotten with it. With it they
+    are in a Redis or Valkey server, and known within a second to every process that asks it. A
+    method that changes something raises `ConnectionError` while that server does not answer.
 
     Args:
         token_lifetime: The longest time from `iat` to `exp`, in seconds, for entries of which it is
             not said when their tokens expire. With None they are kept for ever.
         max_entries: How many entries are kept; one more is a `RuntimeError` to whoever revokes.
+        redis_url: The server, `redis://user:password@host:6379/0` (`rediss` for TLS).
+        name: Under which name the entries are kept there; those of one name are one.
+        on_failure: What tokens come to that are not known to be revoked, while the server does not
+            answer: `"closed"` is 503, `"stale"` lets them pass for `stale_max`.
+        stale_max: For how many seconds.
     """
 
     def __new__(
-        cls, *, token_lifetime: float | None = None, max_entries: int = 1_000_000
+        cls,
+        *,
+        token_lifetime: float | None = None,
+        max_entries: int = 1_000_000,
+        redis_url: str | Secret | None = None,
+        name: str = "tokens",
+        on_failure: Literal["closed", "stale"] = "closed",
+        stale_max: float | None = None,
     ) -> Revocation: ...
     def revoke(self, token: str | dict[str, Any], expires: float | None = None) -> None:
         """Revokes one token, by its `jti` or by its verified claims; `expires` is its `exp`."""

@@ -13,7 +13,12 @@
 //!
 //! # Deployment
 //! Memory is of one process, and forgets with it: another process that serves the same API knows
-//! nothing of what was revoked here.
+//! nothing of what was revoked here. With the feature `redis` and [`RevocationConfig::redis`] what is
+//! revoked is in a Redis or Valkey server, and known to every process that asks it within a second. A
+//! process that could not ask for two seconds lets no token pass (503), or for as long as
+//! [`RevocationConfig::stale_max`] says those that it does not know to be revoked. What that server
+//! forgets (a flush, a fail-over), processes that knew of it still refuse, and new ones do not: keep its
+//! data on disk.
 //!
 //! # Examples
 //! ```
@@ -52,7 +57,10 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::authenticator::{Attempt, Failure, FailureKind};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
+use crate::logging::Sink;
 use crate::store::{Key, Ledger, Mark};
+#[cfg(feature = "redis")]
+use crate::store::{Replica, Unmade, fault};
 
 /// How much longer than its tokens an entry is kept, and the most `leeway` beside a revocation.
 pub(in crate::security) const GRACE: Duration = Duration::from_hours(1);
@@ -72,6 +80,17 @@ pub struct RevocationConfig {
     pub max_entries: usize,
     /// Where the time is taken from. Defaults to the clock of the machine.
     pub clock: Arc<dyn Clock>,
+    /// The Redis or Valkey server that keeps what is revoked, `redis://user:password@host:6379/0`.
+    /// Defaults to none: memory.
+    #[cfg(feature = "redis")]
+    pub redis: Option<crate::Secret<String>>,
+    /// Under which name it is kept there; those of one name are one. Defaults to `tokens`.
+    #[cfg(feature = "redis")]
+    pub name: String,
+    /// For how long tokens pass by what was last known while that server does not answer. Defaults to
+    /// `None`: they are 503.
+    #[cfg(feature = "redis")]
+    pub stale_max: Option<Duration>,
 }
 
 impl Default for RevocationConfig {
@@ -80,6 +99,12 @@ impl Default for RevocationConfig {
             token_lifetime: None,
             max_entries: 1_000_000,
             clock: Arc::new(SystemClock),
+            #[cfg(feature = "redis")]
+            redis: None,
+            #[cfg(feature = "redis")]
+            name: "tokens".to_owned(),
+            #[cfg(feature = "redis")]
+            stale_max: None,
         }
     }
 }
@@ -106,6 +131,9 @@ pub enum RevocationError {
     /// All places are taken.
     #[error("there is no room for another entry; raise max_entries")]
     Full,
+    /// The store did not answer; it is not known whether anything was revoked.
+    #[error("the store does not answer; it is not known whether anything was revoked")]
+    Unavailable,
 }
 
 /// What is revoked. Cheap to clone; clones are one.
@@ -115,7 +143,18 @@ pub struct Revocation(Arc<Inner>);
 struct Inner {
     token_lifetime: Option<Duration>,
     clock: Arc<dyn Clock>,
-    ledger: Ledger,
+    entries: Entries,
+}
+
+/// Where what is revoked is kept.
+enum Entries {
+    Memory(Ledger),
+    #[cfg(feature = "redis")]
+    Shared {
+        replica: Replica,
+        /// How old the copy may be.
+        oldest: Duration,
+    },
 }
 
 impl Default for Revocation {
@@ -124,7 +163,7 @@ impl Default for Revocation {
         let config = RevocationConfig::default();
         Self(Arc::new(Inner {
             token_lifetime: config.token_lifetime,
-            ledger: Ledger::new(config.max_entries),
+            entries: Entries::Memory(Ledger::new(config.max_entries)),
             clock: config.clock,
         }))
     }
@@ -142,22 +181,35 @@ impl Revocation {
         }
         Ok(Self(Arc::new(Inner {
             token_lifetime: config.token_lifetime,
-            ledger: Ledger::new(config.max_entries),
+            entries: entries(&config)?,
             clock: config.clock,
         })))
+    }
+
+    /// Lets a store that several share say to `sink` when it goes away.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(
+            unused_variables,
+            clippy::unused_self,
+            reason = "memory never goes away"
+        )
+    )]
+    pub(in crate::security) fn say_to(&self, sink: &Arc<dyn Sink>) {
+        #[cfg(feature = "redis")]
+        if let Entries::Shared { replica, .. } = &self.0.entries {
+            replica.say_to(sink);
+        }
     }
 
     /// Revokes the token whose `jti` is `id`. `expires` is its `exp`, since the Unix epoch.
     ///
     /// # Errors
     /// See [`RevocationError`]; then nothing was revoked.
-    #[expect(
-        clippy::unused_async,
-        reason = "a store that is not in memory is waited for"
-    )]
     pub async fn revoke(&self, id: &str, expires: Option<Duration>) -> Result<(), RevocationError> {
         let from = self.0.clock.unix();
         self.mark(&named(b"jti", id)?, Duration::MAX, from, expires)
+            .await
     }
 
     /// Revokes the tokens whose `sub` is `subject` and that were issued before a moment, since the Unix
@@ -168,10 +220,6 @@ impl Revocation {
     ///
     /// # Errors
     /// See [`RevocationError`]; then nothing was revoked.
-    #[expect(
-        clippy::unused_async,
-        reason = "a store that is not in memory is waited for"
-    )]
     pub async fn revoke_subject(
         &self,
         subject: &str,
@@ -180,6 +228,7 @@ impl Revocation {
     ) -> Result<(), RevocationError> {
         let before = before.unwrap_or_else(|| self.0.clock.unix());
         self.mark(&named(b"sub", subject)?, before, before, expires)
+            .await
     }
 
     /// Revokes all tokens that were issued before a moment, since the Unix epoch. `expires` is when the
@@ -187,19 +236,22 @@ impl Revocation {
     ///
     /// # Errors
     /// See [`RevocationError`]; then nothing was revoked.
-    #[expect(
-        clippy::unused_async,
-        reason = "a store that is not in memory is waited for"
-    )]
     pub async fn revoke_before(
         &self,
         before: Duration,
         expires: Option<Duration>,
     ) -> Result<(), RevocationError> {
-        self.mark(&EVERYTHING, before, before, expires)
+        self.mark(&EVERYTHING, before, before, expires).await
     }
 
-    fn mark(
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(
+            clippy::unused_async,
+            reason = "a store that is not in memory is waited for"
+        )
+    )]
+    async fn mark(
         &self,
         key: &Key,
         before: Duration,
@@ -217,16 +269,31 @@ impl Revocation {
             return Ok(());
         }
         let mark = Mark { before, until };
-        self.0
-            .ledger
-            .add(*key, mark, now)
-            .map_err(|_| RevocationError::Full)
+        match &self.0.entries {
+            Entries::Memory(ledger) => ledger
+                .add(*key, mark, now)
+                .map_err(|_| RevocationError::Full),
+            #[cfg(feature = "redis")]
+            Entries::Shared { replica, .. } => {
+                replica.add(*key, mark, now).await.map_err(|why| match why {
+                    Unmade::Full => RevocationError::Full,
+                    Unmade::Away => RevocationError::Unavailable,
+                })
+            }
+        }
     }
 
     /// What `attempt` comes to for a token with `marks`.
     pub(in crate::security) fn guard(&self, marks: &Marks, attempt: Attempt) -> Attempt {
         if self.covers(marks) {
             return Attempt::Failed(Failure::new(FailureKind::Invalid, "revoked"));
+        }
+        #[cfg(feature = "redis")]
+        if let Entries::Shared { replica, oldest } = &self.0.entries
+            && replica.age().is_none_or(|age| age > *oldest)
+        {
+            let kind = FailureKind::Unavailable { retry_after: 1 };
+            return Attempt::Failed(Failure::new(kind, "revocation_unavailable"));
         }
         attempt
     }
@@ -235,7 +302,11 @@ impl Revocation {
         let now = self.0.clock.unix();
         let keys = [Some(&EVERYTHING), marks.subject.as_ref(), marks.id.as_ref()];
         keys.into_iter().flatten().any(|key| {
-            let before = self.0.ledger.find(key, now);
+            let before = match &self.0.entries {
+                Entries::Memory(ledger) => ledger.find(key, now),
+                #[cfg(feature = "redis")]
+                Entries::Shared { replica, .. } => replica.find(key, now),
+            };
             before.is_some_and(|before| {
                 before == Duration::MAX
                     || marks
@@ -250,6 +321,38 @@ impl fmt::Debug for Revocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Revocation").finish_non_exhaustive()
     }
+}
+
+/// How old a copy of the store may be unless more is said: it is made twice a second.
+#[cfg(feature = "redis")]
+const FRESH: Duration = Duration::from_secs(2);
+
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(clippy::unnecessary_wraps, reason = "memory is always there")
+)]
+fn entries(config: &RevocationConfig) -> Result<Entries, ConfigError> {
+    #[cfg(feature = "redis")]
+    if let Some(url) = &config.redis {
+        if let Some(fault) = fault(url.expose()) {
+            return Err(ConfigError::new("redis_url", fault));
+        }
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if config.name.is_empty() || !config.name.bytes().all(is_name) {
+            return Err(ConfigError::new(
+                "name",
+                "expected letters, digits, '-', '_' and '.'",
+            ));
+        }
+        let clock = Arc::clone(&config.clock);
+        let replica = Replica::connect(url.expose(), &config.name, config.max_entries, clock);
+        return Ok(Entries::Shared {
+            replica: replica
+                .ok_or_else(|| ConfigError::new("redis_url", "no thread can be started"))?,
+            oldest: config.stale_max.map_or(FRESH, |stale| stale.max(FRESH)),
+        });
+    }
+    Ok(Entries::Memory(Ledger::new(config.max_entries)))
 }
 
 /// What stands for every token.

@@ -21,9 +21,9 @@ use tokio::time::{sleep, timeout};
 use crate::clock::{Clock, SystemClock};
 use crate::logging::{FieldValue, Level, Logger, Record, Sink, configuration_weak};
 
-const ANSWER: Duration = Duration::from_millis(250);
-const CONNECT: Duration = Duration::from_secs(1);
-const BETWEEN: Duration = Duration::from_millis(250);
+pub(super) const ANSWER: Duration = Duration::from_millis(250);
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
+pub(super) const BETWEEN: Duration = Duration::from_millis(250);
 const UNDER_WAY: usize = 4_096;
 
 /// How many numbers a script answers with.
@@ -52,9 +52,7 @@ struct Shared {
     under_way: AtomicUsize,
     /// Rung when an answer did not come.
     failed: Notify,
-    sink: Arc<dyn Sink>,
-    /// The address, without user and password.
-    address: String,
+    voice: Voice,
 }
 
 /// What is wrong with an address.
@@ -71,7 +69,7 @@ pub(crate) fn fault(url: &str) -> Option<String> {
     })
 }
 
-fn client(url: &str) -> Result<Client, RedisError> {
+pub(super) fn client(url: &str) -> Result<Client, RedisError> {
     let is_known = [
         "redis://",
         "rediss://",
@@ -95,8 +93,10 @@ impl Redis {
             is_there: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             failed: Notify::new(),
-            sink,
-            address: client.get_connection_info().addr().to_string(),
+            voice: Voice {
+                sink,
+                address: client.get_connection_info().addr().to_string(),
+            },
         });
         let (first, tried) = blocking::sync_channel(1);
         let keeper = Keeper {
@@ -188,11 +188,12 @@ impl Keeper {
         let mut is_away = false;
         let mut is_judged = false;
         loop {
-            let away = match self.open().await {
+            let away = match opened(&self.client).await {
                 Ok(connection) => {
                     if is_away {
                         self.shared
-                            .log("store_recovered", Level::Info, "answers again");
+                            .voice
+                            .say("store_recovered", Level::Info, "answers again");
                     }
                     if !std::mem::replace(&mut is_judged, true) {
                         self.shared.judge(connection.clone()).await;
@@ -211,30 +212,13 @@ impl Keeper {
             self.first = None;
             if !std::mem::replace(&mut is_away, true) {
                 let what = format!("{away}; meanwhile limits do what on_failure says");
-                self.shared.log("store_unavailable", Level::Error, &what);
+                self.shared
+                    .voice
+                    .say("store_unavailable", Level::Error, &what);
             }
             if self.refuse_for(BETWEEN).await {
                 return;
             }
-        }
-    }
-
-    /// A connection that has answered.
-    async fn open(&self) -> Result<MultiplexedConnection, String> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(ANSWER));
-        let opening = async {
-            let mut connection = self
-                .client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await?;
-            redis::cmd("PING").exec_async(&mut connection).await?;
-            Ok::<_, RedisError>(connection)
-        };
-        match timeout(CONNECT, opening).await {
-            Ok(opened) => opened.map_err(|error| format!("cannot be used: {}", said(&error))),
-            Err(_) => Err("does not answer in time".to_owned()),
         }
     }
 
@@ -285,6 +269,27 @@ impl Keeper {
     }
 }
 
+/// A connection that has answered.
+///
+/// # Errors
+/// Why there is none, without anything secret.
+pub(super) async fn opened(client: &Client) -> Result<MultiplexedConnection, String> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(Some(ANSWER));
+    let opening = async {
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        redis::cmd("PING").exec_async(&mut connection).await?;
+        Ok::<_, RedisError>(connection)
+    };
+    match timeout(CONNECT, opening).await {
+        Ok(opened) => opened.map_err(|error| format!("cannot be used: {}", said(&error))),
+        Err(_) => Err("does not answer in time".to_owned()),
+    }
+}
+
 /// What the server or the system said, without anything of the address.
 fn said(error: &RedisError) -> String {
     match error.detail() {
@@ -293,8 +298,15 @@ fn said(error: &RedisError) -> String {
     }
 }
 
-impl Shared {
-    fn log(&self, event: &'static str, level: Level, what: &str) {
+/// What is said about a server, and to whom.
+pub(super) struct Voice {
+    pub(super) sink: Arc<dyn Sink>,
+    /// The address, without user and password.
+    pub(super) address: String,
+}
+
+impl Voice {
+    pub(super) fn say(&self, event: &'static str, level: Level, what: &str) {
         if !self.sink.enabled(Logger::Security, level) {
             return;
         }
@@ -303,7 +315,9 @@ impl Shared {
         self.sink
             .write(record.with("store", FieldValue::Text(self.address.clone())));
     }
+}
 
+impl Shared {
     /// Warns of a server that forgets counts when its memory is full.
     async fn judge(&self, mut connection: MultiplexedConnection) {
         let mut asking = redis::cmd("CONFIG");
@@ -316,7 +330,7 @@ impl Shared {
             && policy != "noeviction"
         {
             configuration_weak(
-                &*self.sink,
+                &*self.voice.sink,
                 "rate_limit.redis_url",
                 &format!(
                     "the server's maxmemory-policy is {policy}: when its memory is full it forgets \

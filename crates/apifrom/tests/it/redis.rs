@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use apifrom::middleware::{OnFailure, RateLimit};
+use apifrom::security::{CreateToken, JwtRequired, Revocation, RevocationConfig, RevocationError};
 use apifrom::testing::TestClient;
 use apifrom::{
     Api, ApiConfig, ConfigErrors, EndpointSpec, Engine, IntoResponse, KeyPart, Keyed, Level,
@@ -430,4 +431,221 @@ fn a_server_that_forgets_when_it_is_full_is_warned_of() {
     example.client(RateLimit::new(1, Duration::from_mins(1)).redis(server.url()));
     let warned = example.events.of("configuration_weak");
     assert!(warned[0].contains("allkeys-lru"), "{warned:?}");
+}
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+
+/// An API whose tokens can be revoked, as one of several processes.
+struct Party {
+    revocation: Revocation,
+    client: TestClient,
+    example: Example,
+}
+
+impl Party {
+    fn new(url: &str, stale: Option<Duration>) -> Self {
+        let mut config = RevocationConfig::default();
+        config.redis = Some(url.into());
+        config.stale_max = stale;
+        let revocation = Revocation::new(config).unwrap();
+        let example = Example::new();
+        let calls = Arc::clone(&example.calls);
+        let handler = Arc::new(move |_: Request| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            Reply::Ready("in".into_response())
+        });
+        let tokens = JwtRequired::new().secret(SECRET).revocation(&revocation);
+        let api = Api::new()
+            .auth(tokens)
+            .log_to(Arc::clone(&example.events) as _)
+            .endpoints([EndpointSpec::new("home", "/", ["GET"], |_| Some(handler))]);
+        Self {
+            revocation,
+            client: TestClient::new(api.build().unwrap()),
+            example,
+        }
+    }
+
+    fn status(&self, token: &str) -> u16 {
+        let request = self
+            .client
+            .get("/")
+            .header("authorization", format!("Bearer {token}"));
+        request.send().unwrap().status().as_u16()
+    }
+
+    /// Waits for an answer that another process caused.
+    fn becomes(&self, token: &str, status: u16) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.status(token) != status {
+            assert!(Instant::now() < deadline, "expected {status}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn token(id: &str, subject: &str) -> String {
+    let claims = format!("{{\"sub\":\"{subject}\"}}");
+    let token = CreateToken::new(SECRET, "HS256").jti(id);
+    token.sign(&claims).unwrap()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(future)
+}
+
+#[test]
+fn what_one_process_revokes_is_refused_by_all_within_a_second_and_by_those_that_come_later() {
+    let server = Server::start();
+    let [one, other] = [(), ()].map(|()| Party::new(&server.url(), None));
+    let (first, second, third) = (token("1", "ann"), token("2", "bob"), token("3", "cid"));
+    for party in [&one, &other] {
+        assert_eq!(
+            [&first, &second, &third].map(|token| party.status(token)),
+            [200; 3]
+        );
+    }
+    block_on(one.revocation.revoke("1", None)).unwrap();
+    assert_eq!(
+        one.status(&first),
+        401,
+        "the one that revokes knows at once"
+    );
+    let begin = Instant::now();
+    other.becomes(&first, 401);
+    assert!(
+        begin.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begin.elapsed()
+    );
+    assert_eq!(other.status(&second), 200);
+    let calls = other.example.calls.load(Ordering::SeqCst);
+    assert_eq!(other.status(&first), 401);
+    assert_eq!(other.example.calls.load(Ordering::SeqCst), calls);
+
+    block_on(other.revocation.revoke_subject("bob", None, None)).unwrap();
+    one.becomes(&second, 401);
+    assert_eq!(one.status(&third), 200);
+
+    let late = Party::new(&server.url(), None);
+    assert_eq!(
+        [&first, &second, &third].map(|token| late.status(token)),
+        [401, 401, 200]
+    );
+    let keys: Vec<String> = server
+        .connection()
+        .unwrap()
+        .hkeys("apifrom:revocation:{tokens}:marks")
+        .unwrap();
+    assert!(keys.iter().all(|key| key.len() == 64), "{keys:?}");
+}
+
+#[test]
+fn a_store_that_does_not_answer_lets_no_token_pass_or_by_the_last_copy_for_a_stated_time() {
+    let mut server = Server::start();
+    let closed = Party::new(&server.url(), None);
+    let stale = Party::new(&server.url(), Some(Duration::from_mins(10)));
+    let (revoked, good) = (token("1", "ann"), token("2", "ann"));
+    block_on(closed.revocation.revoke("1", None)).unwrap();
+    stale.becomes(&revoked, 401);
+    server.kill();
+    let begin = Instant::now();
+    closed.becomes(&good, 503);
+    assert!(
+        begin.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begin.elapsed()
+    );
+    assert_eq!(closed.status(&revoked), 401);
+    assert_eq!([stale.status(&good), stale.status(&revoked)], [200, 401]);
+    let late = block_on(stale.revocation.revoke("2", None));
+    assert_eq!(late, Err(RevocationError::Unavailable));
+    assert_eq!(closed.example.events.of("store_unavailable").len(), 1);
+
+    server.restart();
+    closed.becomes(&good, 200);
+    // It has forgotten, and nobody who knew has.
+    assert_eq!(
+        [closed.status(&revoked), stale.status(&revoked)],
+        [401, 401]
+    );
+    // What is revoked from here on is known everywhere again, although the numbers began anew.
+    let another = token("3", "ann");
+    block_on(closed.revocation.revoke("3", None)).unwrap();
+    stale.becomes(&another, 401);
+    assert_eq!(closed.example.events.of("store_recovered").len(), 1);
+}
+
+#[test]
+fn a_store_that_was_never_there_lets_no_token_pass() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let party = Party::new(
+        &format!("redis://127.0.0.1:{port}"),
+        Some(Duration::from_mins(10)),
+    );
+    assert_eq!(party.status(&token("1", "ann")), 503);
+    assert_eq!(party.example.calls.load(Ordering::SeqCst), 0);
+    assert_eq!(party.example.events.of("store_unavailable").len(), 1);
+    assert_eq!(
+        block_on(party.revocation.revoke("1", None)),
+        Err(RevocationError::Unavailable)
+    );
+}
+
+#[test]
+fn a_flush_between_two_looks_misses_nothing_that_comes_after_it() {
+    let server = Server::start();
+    let [one, other] = [(), ()].map(|()| Party::new(&server.url(), None));
+    for id in 0..30 {
+        block_on(one.revocation.revoke(&format!("before-{id}"), None)).unwrap();
+    }
+    other.becomes(&token("before-29", "ann"), 401);
+    let mut connection = server.connection().unwrap();
+    redis::cmd("FLUSHALL").exec(&mut connection).unwrap();
+    block_on(one.revocation.revoke("after", None)).unwrap();
+    other.becomes(&token("after", "ann"), 401);
+    assert_eq!(other.status(&token("before-0", "ann")), 401);
+}
+
+#[test]
+fn a_full_store_is_told_and_forgets_nothing_that_counts() {
+    let server = Server::start();
+    let config = || {
+        let mut config = RevocationConfig::default();
+        config.redis = Some(server.url().as_str().into());
+        config.max_entries = 2;
+        config
+    };
+    let revocation = Revocation::new(config()).unwrap();
+    let soon = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let ended = (soon + Duration::from_secs(1)).checked_sub(Duration::from_hours(1));
+    // Over in a second: its token expired an hour less a second ago.
+    block_on(revocation.revoke("1", ended)).unwrap();
+    block_on(revocation.revoke("2", None)).unwrap();
+    assert_eq!(
+        block_on(revocation.revoke("3", None)),
+        Err(RevocationError::Full)
+    );
+    block_on(revocation.revoke("2", None)).unwrap();
+    std::thread::sleep(Duration::from_millis(2_100));
+    block_on(revocation.revoke("3", None)).unwrap();
+    for (url, name, field) in [
+        ("http://localhost", "tokens", "redis_url"),
+        (&*server.url(), "a b", "name"),
+    ] {
+        let mut wrong = config();
+        wrong.redis = Some(url.into());
+        wrong.name = name.into();
+        let error = Revocation::new(wrong).map(|_| ()).unwrap_err();
+        assert_eq!(error.path(), field);
+    }
 }

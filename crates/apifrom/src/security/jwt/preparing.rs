@@ -143,9 +143,10 @@ impl JwtRequired {
     }
 
     fn judge_revocation(&self, compiling: &mut Compiling<'_>) {
-        if self.revocation.is_none() {
+        let Some(revocation) = &self.revocation else {
             return;
-        }
+        };
+        revocation.say_to(&compiling.sink());
         if !self.verify_exp {
             compiling.error(
                 "revocation",
