@@ -7,7 +7,7 @@
 use std::sync::{Arc, LazyLock};
 
 use apifrom::extract::convert::{Constraints, ScalarKind};
-use apifrom::extract::{Bound, Parameter, Source, Value as Given, bind};
+use apifrom::extract::{Bound, FormFields, Parameter, Source, Value as Given, bind};
 use apifrom::violation::{Violation, Violations};
 use apifrom::{
     Api, EndpointSpec, Engine, Handler, Header, Rejection, Reply, Request, Response, ResponseBody,
@@ -132,7 +132,7 @@ fn answer(parameters: &[Parameter], request: &Request) -> Result<Response, Rejec
         parameters,
         request.head(),
         request.context(),
-        None,
+        FormFields::None,
         &mut violations,
     )?;
     let values: Vec<Value> = bound.into_iter().map(value).collect();

@@ -17,11 +17,12 @@ app.run()
 
 from apifrom.api import API, api
 from apifrom.exceptions import ConfigurationError, HTTPException
-from apifrom.parameters import Body, Cookie, Depends, Form, Header, Query
+from apifrom.parameters import Body, Cookie, Depends, File, Form, Header, Query
 from apifrom.requests import Request, SyncRequest
 from apifrom.responses import Response
 from apifrom.routing import Router
 from apifrom.security import Secret, public, secret
+from apifrom.uploads import SyncUploadFile, UploadFile
 
 __all__ = [
     "API",
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigurationError",
     "Cookie",
     "Depends",
+    "File",
     "Form",
     "HTTPException",
     "Header",
@@ -38,6 +40,8 @@ __all__ = [
     "Router",
     "Secret",
     "SyncRequest",
+    "SyncUploadFile",
+    "UploadFile",
     "api",
     "public",
     "secret",

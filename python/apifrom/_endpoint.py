@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from apifrom import _depends, _registry
+from apifrom import _depends, _email, _registry
 from apifrom._registry import Declaration
 from apifrom._signature import Parameter, Problem
 from apifrom.parameters import MISSING
@@ -113,7 +113,7 @@ def _validator(parameter: Parameter) -> tuple[bool, Any]:
     adapter = _adapter(parameter.annotation, f"the parameter {parameter.name!r}")
     config = getattr(parameter.annotation, "model_config", None)
     objects = isinstance(config, dict) and config.get("strict") is False
-    return not objects, adapter.validator
+    return not objects, _email.quick(parameter.annotation, adapter)
 
 
 def _adapter(annotation: Any, what: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from apifrom.parameters import MISSING, Body, Depends, _Source
 from apifrom.requests import Request, SyncRequest
+from apifrom.uploads import SyncUploadFile, UploadFile
 
 __all__ = ["Parameter", "Problem", "Signature", "read"]
 
@@ -29,9 +30,10 @@ class Parameter:
 
     Attributes:
         name: The name in Python.
-        source: `path`, `query`, `header`, `cookie`, `form`, `body`, `request` or `depends`.
+        source: `path`, `query`, `header`, `cookie`, `form`, `file`, `body`, `request` or `depends`.
         wire: The name on the wire.
-        kind: `int`, `float`, `bool` or `str` where the engine converts; `None` where Pydantic does.
+        kind: `int`, `float`, `bool` or `str` where the engine converts, `upload` or `bytes` for a
+            file; `None` where Pydantic does.
         many: True for a list of values.
         optional: True where the type also takes `None`.
         default: The value where nothing was sent, or `MISSING`.
@@ -81,7 +83,7 @@ def read(function: Callable[..., Any], captures: list[str]) -> Signature:
     if len(bodies) > 1:
         names = ", ".join(bodies)
         raise Problem(f"the parameters {names} all want the body; put them into one model")
-    if bodies and any(parameter.source == "form" for parameter in parameters):
+    if bodies and any(parameter.source in {"form", "file"} for parameter in parameters):
         raise Problem(f"the body cannot be both JSON ({bodies[0]}) and a form")
     returns = hints.get("return", inspect.Signature.empty)
     return Signature(parameters, MISSING if returns is inspect.Signature.empty else returns)
@@ -187,6 +189,9 @@ def _place(parameter: Parameter, marker: _Source | None, captures: list[str]) ->
                 "or name it in the route's template"
             )
         annotation = parameter.annotation = Any if parameter.source == "body" else str
+    if parameter.source == "file" or (not parameter.source and _file_kind(annotation) == "upload"):
+        _place_file(parameter, annotation)
+        return
     _classify(parameter, annotation)
     if not parameter.source:
         parameter.source = "query" if _fits_text(annotation) else "body"
@@ -210,6 +215,28 @@ def _place(parameter: Parameter, marker: _Source | None, captures: list[str]) ->
         raise Problem(f"the capture {name!r} is always there and needs no default")
     if isinstance(marker, Body) and parameter.wire != name:
         raise Problem(f"the body has no name; remove the alias of {name!r}")
+
+
+def _place_file(parameter: Parameter, annotation: Any) -> None:
+    inner, parameter.optional = _without_none(annotation)
+    parameter.source = "file"
+    parameter.many = inner is list or get_origin(inner) is list
+    parameter.kind = _file_kind(annotation)
+    if parameter.kind is None:
+        raise Problem(
+            f"the parameter {parameter.name!r} is a file and annotated {_name(annotation)}; "
+            "expected UploadFile, SyncUploadFile, bytes, or a list of these"
+        )
+
+
+def _file_kind(annotation: Any) -> str | None:
+    """How a file of this annotation is handed over, if it is one."""
+    inner, _ = _without_none(annotation)
+    if get_origin(inner) is list:
+        (inner,) = get_args(inner)
+    if inner in {UploadFile, SyncUploadFile}:
+        return "upload"
+    return "bytes" if inner is bytes else None
 
 
 def _wire(name: str, source: str) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "CORSMiddleware",
     "CSRFMiddleware",
     "ErrorHandlingMiddleware",
+    "HTTPSRedirectMiddleware",
     "Middleware",
     "RateLimitMiddleware",
     "SecurityHeadersMiddleware",
@@ -196,6 +197,28 @@ class ErrorHandlingMiddleware(_Declared):
         super().__init__(
             debug=debug, include_traceback=include_traceback, log_exceptions=log_exceptions
         )
+
+
+class HTTPSRedirectMiddleware(_Declared):
+    """Leads what comes in clear text to HTTPS, and refuses what must not be sent that way.
+
+    A plain GET or HEAD without a body and without a credential is answered 308 with the same
+    address under `https`. Anything else is 403, because a client that is led on quietly would send
+    its password or its form in clear text every time. A request that a trusted proxy took over TLS
+    passes. Under `development` the machine itself is exempt.
+    """
+
+    kind = "https_redirect"
+
+    def __init__(self, *, host: str | None = None, port: int = 443) -> None:
+        """Describes where requests are led to; whatever is wrong with it stops the start.
+
+        Args:
+            host: The host. `None` is the one that was asked for, and needs `trusted_hosts` on the
+                API.
+            port: The port that TLS is served at.
+        """
+        super().__init__(host=host, port=port)
 
 
 class RateLimitMiddleware(_Declared):

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["Body", "Cookie", "Depends", "Form", "Header", "Query"]
+__all__ = ["Body", "Cookie", "Depends", "File", "Form", "Header", "Query"]
 
 
 class _Missing:
@@ -111,10 +111,26 @@ class Cookie(_Source):
 
 
 class Form(_Source):
-    """A field of an urlencoded form."""
+    """A field of a form, urlencoded or multipart."""
 
     __slots__ = ()
     source = "form"
+
+
+class File(_Source):
+    """A file of a multipart form: an `UploadFile`, a `SyncUploadFile`, `bytes`, or a list of these."""
+
+    __slots__ = ()
+    source = "file"
+
+    def __init__(self, default: Any = MISSING, *, alias: str | None = None) -> None:
+        """Describes a file. How large it may be is the route's `max_body_size` to say.
+
+        Args:
+            default: The value where none was sent. Without one the file is required.
+            alias: The name of the field. Defaults to the parameter's own.
+        """
+        super().__init__(default, alias=alias)
 
 
 class Body(_Source):

@@ -7,11 +7,12 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream, Parser};
+use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprArray, ExprCall, ExprLit, Ident, Lit, Token};
 
+use crate::entry::Entry;
 use crate::mistakes::Mistakes;
 use crate::options::literal;
 use crate::protections::Kind;
@@ -114,23 +115,6 @@ fn builder_options(kind: Kind) -> &'static [(&'static str, Shape)] {
         Kind::Basic => BASIC,
         Kind::OAuth2 => OAUTH2,
         Kind::Several | Kind::Protect | Kind::Public => &[],
-    }
-}
-
-/// `option = value`, or the value that the options are added to.
-enum Entry {
-    Option(Ident, Expr),
-    Base(Expr),
-}
-
-impl Parse for Entry {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        if input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
-            let key = input.call(Ident::parse_any)?;
-            input.parse::<Token![=]>()?;
-            return Ok(Self::Option(key, input.parse()?));
-        }
-        input.parse().map(Self::Base)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::function::{self, Parameter};
 use crate::mistakes::{FORM, Mistakes};
 use crate::options::Options;
 use crate::protections::Protections;
+use crate::surround::Surround;
 use crate::template::Template;
 
 /// What `#[api(options)]` makes of `item`.
@@ -33,20 +34,23 @@ pub(crate) fn api(options: TokenStream, item: &TokenStream) -> TokenStream {
         }
     };
     let parameters = function::read(&mut function, &mut mistakes);
-    let protections = Protections::take(&mut function, &mut mistakes);
+    let declared = Declared {
+        protections: Protections::take(&mut function, &mut mistakes),
+        surround: Surround::take(&mut function, &mut mistakes),
+    };
     let endpoint = match &options.template {
         Some(template) => {
             check_captures(&parameters, template, &mut mistakes);
             mistakes
                 .is_empty()
-                .then(|| endpoint(&function, &options, template, &parameters, &protections))
+                .then(|| endpoint(&function, &options, template, &parameters, &declared))
         }
         None => None,
     };
     // With mistakes the endpoint has a place to be listed at and nothing behind it.
     let endpoint = endpoint.unwrap_or_else(|| quote!(::core::unreachable!()));
     let is_method = matches!(function.sig.inputs.first(), Some(FnArg::Receiver(_)));
-    let marker = (!is_method).then(|| marker(&function, &endpoint, &protections));
+    let marker = (!is_method).then(|| marker(&function, &endpoint, &declared));
     let mistakes = mistakes.into_tokens();
     // Handlers take what they are given by value, and wait or not as they like.
     quote! {
@@ -57,9 +61,15 @@ pub(crate) fn api(options: TokenStream, item: &TokenStream) -> TokenStream {
     }
 }
 
+/// What other attributes than `#[api]` say.
+struct Declared {
+    protections: Protections,
+    surround: Surround,
+}
+
 /// The type that stands for the endpoint.
-fn marker(function: &ItemFn, endpoint: &TokenStream, protections: &Protections) -> TokenStream {
-    let imports = protections.imports();
+fn marker(function: &ItemFn, endpoint: &TokenStream, declared: &Declared) -> TokenStream {
+    let imports = [declared.protections.imports(), declared.surround.imports()];
     let visibility = &function.vis;
     let name = &function.sig.ident;
     let conditions: Vec<&Attribute> = function
@@ -78,7 +88,7 @@ fn marker(function: &ItemFn, endpoint: &TokenStream, protections: &Protections) 
             deprecated, irrefutable_let_patterns, unused_imports, unused_mut, unused_variables, clippy::all, clippy::pedantic
         )]
         const _: () = {
-            #imports
+            #(#imports)*
             use ::apifrom::__private as __api;
             use __api::{
                 ViaBuiltIn as _, ViaCapture as _, ViaModel as _, ViaOwn as _, ViaParameter as _,
@@ -121,7 +131,7 @@ fn endpoint(
     options: &Options,
     template: &Template,
     parameters: &[Parameter],
-    protections: &Protections,
+    declared: &Declared,
 ) -> TokenStream {
     let arguments: Vec<Argument<'_>> = parameters
         .iter()
@@ -136,7 +146,8 @@ fn endpoint(
     let route = &template.text;
     let methods = &options.methods;
     let max_body_size = options.max_body_size.iter();
-    let protections = protections.calls();
+    let protections = declared.protections.calls();
+    let surround = declared.surround.calls();
     quote! {
         #checks
         __api::EndpointSpec::new(#name, #route, [#(#methods),*], |__place| {
@@ -151,6 +162,7 @@ fn endpoint(
         })
         #(.max_body_size(#max_body_size))*
         #protections
+        #surround
     }
 }
 

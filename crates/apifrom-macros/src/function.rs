@@ -52,7 +52,7 @@ pub(crate) fn read(function: &mut ItemFn, mistakes: &mut Mistakes) -> Vec<Parame
 fn check_attributes(function: &mut ItemFn, mistakes: &mut Mistakes) {
     for attribute in &function.attrs {
         match role(attribute) {
-            Role::Inert | Role::Condition | Role::Protection(_) => {}
+            Role::Inert | Role::Condition | Role::Protection(_) | Role::Surrounding(_) => {}
             Role::Api => mistakes.at(
                 attribute,
                 "`#[api]` stands twice; for several methods write `methods = [\"GET\", \"POST\"]`",

@@ -5,16 +5,20 @@
 
 mod attributes;
 mod declaration;
+mod entry;
 mod expand;
 mod function;
 mod mistakes;
 mod options;
 mod protections;
+mod surround;
 mod template;
 
 use proc_macro::TokenStream;
 
-use self::protections::{Kind, above};
+use self::attributes::above;
+use self::protections::Kind;
+use self::surround::Surrounding;
 
 /// Makes a function an endpoint. See `apifrom::api`.
 #[proc_macro_attribute]
@@ -25,41 +29,75 @@ pub fn api(options: TokenStream, item: TokenStream) -> TokenStream {
 /// Lets in who holds a signed token. See `apifrom::security::jwt_required`.
 #[proc_macro_attribute]
 pub fn jwt_required(options: TokenStream, item: TokenStream) -> TokenStream {
-    above(Kind::Jwt, &options.into(), &item.into()).into()
+    above(Kind::Jwt.into(), &options.into(), &item.into()).into()
 }
 
 /// Lets in who holds an API key. See `apifrom::security::api_key_required`.
 #[proc_macro_attribute]
 pub fn api_key_required(options: TokenStream, item: TokenStream) -> TokenStream {
-    above(Kind::ApiKey, &options.into(), &item.into()).into()
+    above(Kind::ApiKey.into(), &options.into(), &item.into()).into()
 }
 
 /// Lets users in who know their password. See `apifrom::security::basic_auth_required`.
 #[proc_macro_attribute]
 pub fn basic_auth_required(options: TokenStream, item: TokenStream) -> TokenStream {
-    above(Kind::Basic, &options.into(), &item.into()).into()
+    above(Kind::Basic.into(), &options.into(), &item.into()).into()
 }
 
 /// Lets in who holds an access token of an authorization server. See `apifrom::security::oauth2_required`.
 #[proc_macro_attribute]
 pub fn oauth2_required(options: TokenStream, item: TokenStream) -> TokenStream {
-    above(Kind::OAuth2, &options.into(), &item.into()).into()
+    above(Kind::OAuth2.into(), &options.into(), &item.into()).into()
 }
 
 /// Lets in who passes one of several methods, or all of them. See `apifrom::security::multi_auth_required`.
 #[proc_macro_attribute]
 pub fn multi_auth_required(options: TokenStream, item: TokenStream) -> TokenStream {
-    above(Kind::Several, &options.into(), &item.into()).into()
+    above(Kind::Several.into(), &options.into(), &item.into()).into()
 }
 
 /// Lets those in who meet a protection. See `apifrom::security::protect`.
 #[proc_macro_attribute]
 pub fn protect(options: TokenStream, item: TokenStream) -> TokenStream {
-    above(Kind::Protect, &options.into(), &item.into()).into()
+    above(Kind::Protect.into(), &options.into(), &item.into()).into()
 }
 
 /// Lets everybody in. See `apifrom::security::public`.
 #[proc_macro_attribute]
 pub fn public(options: TokenStream, item: TokenStream) -> TokenStream {
-    above(Kind::Public, &options.into(), &item.into()).into()
+    above(Kind::Public.into(), &options.into(), &item.into()).into()
+}
+
+/// Gives an endpoint a policy about origins of its own. See `apifrom::middleware`.
+#[proc_macro_attribute]
+pub fn cors(options: TokenStream, item: TokenStream) -> TokenStream {
+    above(Surrounding::Cors.into(), &options.into(), &item.into()).into()
+}
+
+/// Lets pages of other sites call an endpoint. See `apifrom::middleware`.
+#[proc_macro_attribute]
+pub fn csrf_exempt(options: TokenStream, item: TokenStream) -> TokenStream {
+    above(
+        Surrounding::CsrfExempt.into(),
+        &options.into(),
+        &item.into(),
+    )
+    .into()
+}
+
+/// Limits the calls of an endpoint. See `apifrom::middleware`.
+#[proc_macro_attribute]
+pub fn rate_limit(options: TokenStream, item: TokenStream) -> TokenStream {
+    above(Surrounding::RateLimit.into(), &options.into(), &item.into()).into()
+}
+
+/// Gives an endpoint security headers of its own. See `apifrom::middleware`.
+#[proc_macro_attribute]
+pub fn security_headers(options: TokenStream, item: TokenStream) -> TokenStream {
+    above(
+        Surrounding::SecurityHeaders.into(),
+        &options.into(),
+        &item.into(),
+    )
+    .into()
 }

@@ -1,11 +1,10 @@
 //! The attributes that say who may call: what they are, where they stand, and what they become.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::quote;
 use syn::{Attribute, ItemFn, Meta, Path};
 
-use crate::attributes::{Role, role};
+use crate::attributes::{Role, imports, role};
 use crate::declaration::{Access, Declaration};
 use crate::mistakes::Mistakes;
 
@@ -98,42 +97,6 @@ impl Kind {
     }
 }
 
-/// What an attribute does that is expanded before `#[api]`: it moves itself below, where `#[api]`
-/// reads it.
-pub(crate) fn above(kind: Kind, options: &TokenStream, item: &TokenStream) -> TokenStream {
-    let name = kind.name();
-    let mistake = |mistake: syn::Error| {
-        let mistake = mistake.into_compile_error();
-        quote!(#item #mistake)
-    };
-    let mut function: ItemFn = match syn::parse2(item.clone()) {
-        Ok(function) => function,
-        Err(error) => {
-            let message = format!("`#[{name}]` stands on a function with `#[api(…)]`; {error}");
-            return mistake(syn::Error::new(error.span(), message));
-        }
-    };
-    let Some(place) = function
-        .attrs
-        .iter()
-        .position(|attribute| role(attribute) == Role::Api)
-    else {
-        let here = proc_macro2::Span::call_site();
-        let message = format!(
-            "`#[{name}]` does nothing here: it says who may call an endpoint, and this function \
-             has no `#[api(…)]`"
-        );
-        return mistake(syn::Error::new(here, message));
-    };
-    let api = function.attrs.remove(place);
-    let attribute = syn::Ident::new(name, proc_macro2::Span::call_site());
-    quote! {
-        #api
-        #[::apifrom::security::#attribute(#options)]
-        #function
-    }
-}
-
 /// The protections of one function.
 #[derive(Default)]
 pub(crate) struct Protections {
@@ -211,12 +174,6 @@ impl Protections {
 
     /// Uses the names that the attributes were written with.
     pub(crate) fn imports(&self) -> TokenStream {
-        self.paths
-            .iter()
-            .map(|path| {
-                let path = path.to_token_stream();
-                quote_spanned!(path.span()=> use #path as _;)
-            })
-            .collect()
+        imports(&self.paths)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use apifrom::extract::convert::ScalarKind;
 use apifrom::extract::{Parameter, Source};
 use apifrom::{ConfigErrors, Protection};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -17,6 +18,7 @@ use crate::reply::ReturnPlan;
 use crate::request::Facts;
 use crate::security::Protections;
 use crate::surround::Surround;
+use crate::upload::FileParameter;
 use crate::validation::Validator;
 
 /// An endpoint as Python described it.
@@ -30,6 +32,7 @@ pub(crate) struct Described {
     blocking: Option<bool>,
     pub(crate) max_body_size: Option<u64>,
     parameters: Vec<Parameter>,
+    files: Vec<FileParameter>,
     arguments: Vec<Argument>,
     keywords: Vec<String>,
     body: BodyNeed,
@@ -113,8 +116,7 @@ impl Described {
             ..Guarded::default()
         };
         fields.texts("scopes", &mut guarded.scopes);
-        let gate = fields.some("gate");
-        let source = fields.take("source");
+        let (gate, source) = (fields.some("gate"), fields.take("source"));
         let own = fields.take("protections");
         let inherited = fields.take("inherited");
         let around = ["surround", "inherited_limits", "limits"].map(|name| fields.some(name));
@@ -152,6 +154,7 @@ impl Described {
             blocking,
             max_body_size,
             parameters: Vec::new(),
+            files: Vec::new(),
             arguments: Vec::new(),
             keywords: Vec::new(),
             body: BodyNeed::None,
@@ -233,6 +236,7 @@ impl Described {
             plan: Arc::new(Plan {
                 function: self.function,
                 parameters: self.parameters,
+                files: self.files,
                 arguments: self.arguments,
                 keywords: self.keywords,
                 body: self.body,
@@ -251,6 +255,23 @@ impl Described {
         for parameter in listed {
             self.add(&parameter.cast_into::<PyDict>()?)?;
         }
+        Ok(())
+    }
+
+    fn add_file(
+        &mut self,
+        given: &Bound<'_, PyDict>,
+        required: bool,
+        default: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let file = FileParameter::read(given, self.sees_async, required, default)?;
+        if self.files.iter().any(|known| known.wire == file.wire) {
+            return Err(PyValueError::new_err(format!(
+                "two parameters take the file {:?}; let one function take it and the other depend on that",
+                file.wire
+            )));
+        }
+        self.files.push(file);
         Ok(())
     }
 
@@ -303,8 +324,16 @@ impl Described {
             "header" => Source::Header,
             "cookie" => Source::Cookie,
             "form" => {
-                self.body = BodyNeed::Form;
+                let files = matches!(self.body, BodyNeed::Form { files: true });
+                self.body = BodyNeed::Form { files };
                 Source::Form
+            }
+            "file" => {
+                self.body = BodyNeed::Form { files: true };
+                self.arguments.push(Argument::File {
+                    index: self.files.len(),
+                });
+                return self.add_file(given, required, default);
             }
             _ => Source::Query,
         };

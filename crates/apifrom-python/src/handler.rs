@@ -7,7 +7,10 @@
 
 use std::sync::Arc;
 
-use apifrom::extract::{Bound as BoundValue, Parameter, Value, bind, read_form, read_json};
+use apifrom::extract::{
+    AnyForm, Bound as BoundValue, FormFields, FormFile, Parameter, Value, bind, read_any_form,
+    read_json,
+};
 use apifrom::{
     Body, Context, Handler, Head, Outcome, Rejection, Reply, Request, RequestId, Violations,
 };
@@ -21,6 +24,7 @@ use crate::dispatch::{self, Route, Work};
 use crate::reactor::ffi;
 use crate::reply::{self, Answer, Asked, ReturnPlan};
 use crate::request::{self, Facts, Glimpse, SharedBody};
+use crate::upload::{self, FileParameter};
 use crate::validation::{self, Validator};
 
 /// Everything about a handler that was decided at start.
@@ -28,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) function: Py<PyAny>,
     /// What the engine binds.
     pub(crate) parameters: Vec<Parameter>,
+    /// The files of a form that it takes.
+    pub(crate) files: Vec<FileParameter>,
     /// The arguments in the order of the call, keyword-only ones last.
     pub(crate) arguments: Vec<Argument>,
     /// The names of the last arguments, which are passed by keyword.
@@ -47,8 +53,8 @@ pub(crate) enum BodyNeed {
     None,
     /// JSON that the engine has scanned; `required` when there must be some.
     Json { required: bool },
-    /// An urlencoded form.
-    Form,
+    /// A form; `files` when it must be of the type that can hold some.
+    Form { files: bool },
     /// All of it, unread: a `def` that takes the request finds it at hand.
     Whole,
 }
@@ -66,6 +72,8 @@ pub(crate) enum Argument {
         validator: Validator,
         default: Option<Py<PyAny>>,
     },
+    /// A file, by its place in the plan's list.
+    File { index: usize },
     /// The request itself.
     Request,
     /// What the policies of the endpoint loaded.
@@ -96,14 +104,17 @@ impl Handler for PythonHandler {
         let plan = Arc::clone(&self.plan);
         let route = Arc::clone(&self.route);
         Reply::wait(async move {
-            let bytes = match need {
+            let sent = match need {
                 BodyNeed::Json { required } => {
-                    read_json(&mut request, plan.max_json_depth, required).await?
+                    let read = read_json(&mut request, plan.max_json_depth, required).await?;
+                    read.map(Sent::Bytes)
                 }
-                BodyNeed::Form => Some(read_form(&mut request).await?),
-                BodyNeed::None | BodyNeed::Whole => Some(request.body().read().await?),
+                BodyNeed::Form { files } => {
+                    Some(Sent::Form(read_any_form(&mut request, files).await?))
+                }
+                BodyNeed::None | BodyNeed::Whole => Some(Sent::Bytes(request.body().read().await?)),
             };
-            let invocation = Invocation::bind(&plan, request, bytes)?;
+            let invocation = Invocation::bind(&plan, request, sent)?;
             make(route, invocation).await
         })
     }
@@ -124,12 +135,20 @@ async fn make(route: Arc<Route>, invocation: Invocation) -> Outcome {
     }
 }
 
+/// A body that was read.
+enum Sent {
+    Bytes(Bytes),
+    Form(AnyForm),
+}
+
 /// One call on its way to Python.
 pub(crate) struct Invocation {
     plan: Arc<Plan>,
     bound: Vec<BoundValue>,
     violations: Violations,
     body: Option<Bytes>,
+    /// For each of the plan's files those that were sent.
+    files: Vec<Vec<FormFile>>,
     request_id: RequestId,
     origin: Origin,
     shown: Option<Py<PyAny>>,
@@ -149,20 +168,30 @@ enum Origin {
 }
 
 impl Invocation {
-    fn bind(
-        plan: &Arc<Plan>,
-        mut request: Request,
-        body: Option<Bytes>,
-    ) -> Result<Self, Rejection> {
+    fn bind(plan: &Arc<Plan>, mut request: Request, sent: Option<Sent>) -> Result<Self, Rejection> {
         let mut violations = Violations::default();
-        let form = body.as_deref().filter(|_| plan.body == BodyNeed::Form);
+        let form = match &sent {
+            Some(Sent::Form(AnyForm::Urlencoded(text))) => FormFields::Urlencoded(text),
+            Some(Sent::Form(AnyForm::Multipart(form))) => FormFields::Read(&form.fields),
+            _ => FormFields::None,
+        };
         let (head, context) = (request.head(), request.context());
         let bound = bind(&plan.parameters, head, context, form, &mut violations)?;
+        let (body, sent_files) = match sent {
+            Some(Sent::Bytes(bytes) | Sent::Form(AnyForm::Urlencoded(bytes))) => {
+                (Some(bytes), Vec::new())
+            }
+            Some(Sent::Form(AnyForm::Multipart(form))) => (None, form.files),
+            None => (None, Vec::new()),
+        };
+        let files = upload::sort(&plan.files, sent_files, &mut violations);
         let violations = plan.found(violations)?;
         let request_id = request.context().notes.request_id;
         let loaded = request.context_mut().state.remove::<Loaded>();
         let shown_body = plan.shows_request().then(|| match &body {
             Some(body) => SharedBody::full(body.clone()),
+            // The handler has it in its parts.
+            None if matches!(plan.body, BodyNeed::Form { .. }) => SharedBody::passed_on(),
             None => SharedBody::take(&mut request),
         });
         Ok(Self {
@@ -170,6 +199,7 @@ impl Invocation {
             bound,
             violations,
             body,
+            files,
             request_id,
             origin: Origin::Whole(request, shown_body),
             shown: None,
@@ -188,13 +218,20 @@ impl Invocation {
         context: &Context,
     ) -> Result<Self, Rejection> {
         let mut violations = Violations::default();
-        let bound = bind(&plan.parameters, head, context, None, &mut violations)?;
+        let bound = bind(
+            &plan.parameters,
+            head,
+            context,
+            FormFields::None,
+            &mut violations,
+        )?;
         let violations = plan.found(violations)?;
         Ok(Self {
             plan: Arc::clone(plan),
             bound,
             violations,
             body: None,
+            files: Vec::new(),
             request_id: context.notes.request_id,
             origin: Origin::Head(Glimpse::of(head, context)),
             shown: None,
@@ -226,6 +263,13 @@ impl Invocation {
                 } => self.parameter(py, *index, default.as_ref(), validator.as_ref())?,
                 Argument::Model { validator, default } => {
                     self.model(py, validator, default.as_ref())?
+                }
+                Argument::File { index } => {
+                    let sent = self.files.get_mut(*index).map(std::mem::take);
+                    match plan.files.get(*index) {
+                        Some(file) => file.give(py, sent.unwrap_or_default())?,
+                        None => py.None().into_bound(py),
+                    }
                 }
                 Argument::Request => self.show(py)?,
                 Argument::Loaded => match self.loaded.take() {
@@ -382,7 +426,7 @@ impl Plan {
         let asks_pydantic = self.arguments.iter().any(|argument| match argument {
             Argument::Parameter { validator, .. } => validator.is_some(),
             Argument::Model { .. } => true,
-            Argument::Request | Argument::Loaded => false,
+            Argument::File { .. } | Argument::Request | Argument::Loaded => false,
         });
         if violations.is_empty() || asks_pydantic {
             return Ok(violations);

@@ -16,6 +16,7 @@ mod awaitable;
 mod constraints;
 mod database;
 mod dispatch;
+mod email;
 mod endpoint;
 mod fields;
 mod files;
@@ -35,6 +36,7 @@ mod serve;
 mod stream;
 mod surround;
 mod testing;
+mod upload;
 mod validation;
 
 use pyo3::prelude::*;
@@ -54,6 +56,8 @@ mod _apifrom {
     };
     #[pymodule_export]
     use crate::dispatch::{ProbeCall, ProbeRoute, ProbeWorker, pool_load, run_worker};
+    #[pymodule_export]
+    use crate::email::EmailCheck;
     #[pymodule_export]
     use crate::freeze::{PyEngine, check_rules, compare_postures, freeze, is_debug_build};
     #[pymodule_export]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use apifrom::cookie::SameSite;
 use apifrom::middleware::{
-    ContentPolicy, Cors, Csrf, Directive, Directives, Hsts, RateLimit, SecurityHeaders,
+    ContentPolicy, Cors, Csrf, Directive, Directives, Hsts, HttpsRedirect, RateLimit,
+    SecurityHeaders,
 };
 use apifrom::{Api, ConfigErrors, EndpointSpec};
 use pyo3::prelude::*;
@@ -23,6 +24,7 @@ pub(crate) struct Surround {
     cors: Vec<Cors>,
     csrf: Vec<(Csrf, Option<DeclaredKey>)>,
     csrf_exempt: Option<String>,
+    https_redirect: Vec<HttpsRedirect>,
     rate_limits: Vec<Limited>,
     security_headers: Vec<SecurityHeaders>,
 }
@@ -116,6 +118,9 @@ impl Surround {
                 fields.finish(|_| None);
                 self.csrf_exempt = Some(reason);
             }
+            "https_redirect" => self
+                .https_redirect
+                .push(read_https_redirect(options, path, errors)?),
             "security_headers" => self
                 .security_headers
                 .push(read_security_headers(options, path, errors)?),
@@ -136,6 +141,10 @@ impl Surround {
                 None => csrf,
             })
         });
+        let api = self
+            .https_redirect
+            .into_iter()
+            .fold(api, Api::add_middleware);
         let api = self
             .security_headers
             .into_iter()
@@ -180,6 +189,22 @@ fn read_cors(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors)
     fields.number("max_age", &mut cors.max_age);
     fields.finish(|_| None);
     Ok(cors)
+}
+
+fn read_https_redirect(
+    options: &Bound<'_, PyDict>,
+    path: &str,
+    errors: &mut ConfigErrors,
+) -> PyResult<HttpsRedirect> {
+    let mut redirect = HttpsRedirect::new();
+    let mut fields = Fields::new(options, path, errors)?;
+    if let Some(host) = fields.optional_text("host") {
+        redirect = redirect.host(host);
+    }
+    let mut port = 443;
+    fields.number("port", &mut port);
+    fields.finish(|_| None);
+    Ok(redirect.port(port))
 }
 
 fn read_csrf(

@@ -23,7 +23,9 @@ use crate::engine::{Engine, Frozen};
 use crate::error::{ConfigErrors, ServeError};
 use crate::handler::{Failures, Foreign, Handler, Middleware, Refusing, ServesOptions};
 use crate::logging::{Sink, TracingSink, configuration_weak};
-use crate::middleware::{Cors, Csrf, ErrorHandling, RateLimit, SecurityHeaders, TrustedHosts};
+use crate::middleware::{
+    Cors, Csrf, ErrorHandling, HttpsRedirect, RateLimit, SecurityHeaders, TrustedHosts,
+};
 use crate::request::Body;
 use crate::response::{Disclosure, StreamError};
 use crate::routing::RouterBuilder;
@@ -196,7 +198,7 @@ impl Api {
         };
         let failures = Failures::new(shown, handling.log_exceptions, Arc::clone(&self.sink));
         let failures = Arc::new(failures);
-        let surround = self.surround.compile(&self.sink, &mut errors);
+        let surround = self.surround.compile(&self.config, &self.sink, &mut errors);
         let facts = self.surround.facts();
         let mut building = Building {
             config: &self.config,
@@ -234,12 +236,13 @@ impl Api {
             answers.push((options, not_allowed));
         }
         let Building {
-            endpoints,
+            mut endpoints,
             routes,
             guard,
             surround,
             ..
         } = building;
+        surround.secure(&mut endpoints, guard.compiler.authenticators());
         let mut warnings = guard.compiler.into_warnings();
         warnings.extend(surround.into_warnings(is_strict, &mut errors));
         let router = match routes.build(answers) {
@@ -341,6 +344,12 @@ impl Install for Csrf {
     }
 }
 
+impl Install for HttpsRedirect {
+    fn install(self, api: &mut Api) {
+        api.surround.https_redirect.push(self);
+    }
+}
+
 impl Install for SecurityHeaders {
     fn install(self, api: &mut Api) {
         api.surround.security_headers.push(self);
@@ -379,14 +388,11 @@ fn check_bounds(config: &ApiConfig, errors: &mut ConfigErrors) {
     }
 }
 
-/// True where the first slot of some endpoint is taken.
+/// True where some endpoint has a policy about origins.
 fn reads_origins(endpoints: &[Endpoint]) -> bool {
-    endpoints.iter().any(|endpoint| {
-        endpoint
-            .stages
-            .first()
-            .is_some_and(|stage| stage.slot() == Slot::Cors)
-    })
+    endpoints
+        .iter()
+        .any(|endpoint| endpoint.slots().any(|slot| slot == Slot::Cors))
 }
 
 fn or_note<T>(result: Result<T, Vec<crate::ConfigError>>, errors: &mut ConfigErrors) -> Option<T> {

@@ -50,6 +50,8 @@ pub(crate) struct Overrides {
     pub(crate) security_headers: Option<SecurityHeaders>,
     /// Beside those of the whole API.
     pub(crate) rate_limits: Vec<Arc<RateLimit>>,
+    /// What is wrong with a declaration.
+    pub(crate) faults: Vec<ConfigError>,
     /// Why other sites may act here with a browser's credentials.
     pub(crate) csrf_exempt: Option<String>,
 }
@@ -158,6 +160,17 @@ impl EndpointSpec {
     #[must_use]
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.surround.rate_limits.push(Arc::new(limit));
+        self
+    }
+
+    /// Like [`EndpointSpec::rate_limit`], for a limit that was read from a text.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn declare_limit(mut self, limit: Result<RateLimit, ConfigError>) -> Self {
+        match limit {
+            Ok(limit) => return self.rate_limit(limit),
+            Err(why) => self.surround.faults.push(why),
+        }
         self
     }
 

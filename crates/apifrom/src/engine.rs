@@ -536,9 +536,8 @@ impl Frozen {
     }
 
     fn has_cors(&self, endpoint: usize) -> bool {
-        // It is the first slot.
-        self.stage(endpoint, 0)
-            .is_some_and(|stage| stage.slot() == Slot::Cors)
+        let found = self.endpoints.get(endpoint);
+        found.is_some_and(|endpoint| endpoint.slots().any(|slot| slot == Slot::Cors))
     }
 
     /// The only origin that a request names.

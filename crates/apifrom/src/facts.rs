@@ -78,6 +78,8 @@ pub struct SurroundFacts {
     pub csrf: Option<CsrfFacts>,
     /// What browsers are told.
     pub security_headers: Option<HeaderFacts>,
+    /// Whether what comes in clear text is led to TLS, or refused.
+    pub https_redirect: bool,
     /// How many requests pass.
     pub rate_limits: Vec<LimitFacts>,
 }

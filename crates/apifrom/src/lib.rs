@@ -45,7 +45,8 @@ pub use self::endpoint::{Binding, Endpoint, EndpointSpec, Router};
 pub use self::engine::{Call, Engine};
 pub use self::error::{ConfigError, ConfigErrors, ServeError};
 pub use self::extract::{
-    Cookie, Form, FromParameter, FromRequest, Header, Json, Path, Query, State,
+    Cookie, FileContent, Form, FormFile, FromParameter, FromRequest, Header, Json, Multipart, Path,
+    Query, State,
 };
 pub use self::handler::{After, Handler, Middleware, Next, Outcome, Reply};
 pub use self::key::{KeyFunction, KeyPart, Keyed};
@@ -89,6 +90,7 @@ pub mod __private {
     };
     pub use crate::extract::model::{Check, FromJson};
     pub use crate::handler::{Handler, Reply};
+    pub use crate::middleware::RateLimit;
     pub use crate::request::Request;
     pub use crate::response::{
         RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,

@@ -18,6 +18,8 @@ use crate::response::Response;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Slot {
+    /// Leads plain requests to TLS.
+    Https,
     /// Answers preflights, and says on every answer who may read it.
     Cors,
     /// What browsers are told about every answer; lets everything pass.
@@ -40,6 +42,7 @@ impl Slot {
     /// What lists of endpoints call it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Https => "https",
             Self::Cors => "cors",
             Self::SecurityHeaders => "security_headers",
             Self::ClientRateLimit => "client_rate_limit",

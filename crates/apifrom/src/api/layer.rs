@@ -32,7 +32,7 @@ use super::{Api, Install};
 use crate::engine::Engine;
 use crate::error::ConfigErrors;
 use crate::handler::{Foreign, Handler, Reply};
-use crate::middleware::{Cors, Csrf, ErrorHandling, RateLimit, SecurityHeaders};
+use crate::middleware::{Cors, Csrf, ErrorHandling, HttpsRedirect, RateLimit, SecurityHeaders};
 use crate::rejection::Rejection;
 use crate::request::{Body, Request};
 use crate::response::{Response, StreamError};
@@ -158,6 +158,12 @@ impl IntoLayer for Cors {
 }
 
 impl IntoLayer for Csrf {
+    fn into_layer(self) -> Result<StageLayer, ConfigErrors> {
+        installed(self)
+    }
+}
+
+impl IntoLayer for HttpsRedirect {
     fn into_layer(self) -> Result<StageLayer, ConfigErrors> {
         installed(self)
     }

@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::Overrides;
+use crate::config::ApiConfig;
+use crate::endpoint::{Endpoint, Overrides};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::facts::SurroundFacts;
 use crate::logging::Sink;
 use crate::middleware::{
-    Cors, CorsStage, Csrf, CsrfRules, CsrfStage, Limit, RateLimit, RateLimitStage, SecurityHeaders,
-    SecurityHeadersStage,
+    Cors, CorsStage, Csrf, CsrfRules, CsrfStage, HttpsRedirect, HttpsRules, HttpsStage, Limit,
+    Presents, RateLimit, RateLimitStage, SecurityHeaders, SecurityHeadersStage,
 };
-use crate::stage::Stage;
+use crate::security::Authenticator;
+use crate::stage::{Slot, Stage};
 
 /// What `add_middleware` was given, however often.
 #[derive(Default)]
 pub(super) struct Declared {
     pub(super) cors: Vec<Cors>,
     pub(super) csrf: Vec<Csrf>,
+    pub(super) https_redirect: Vec<HttpsRedirect>,
     pub(super) security_headers: Vec<SecurityHeaders>,
     /// Each of them holds.
     pub(super) rate_limits: Vec<RateLimit>,
@@ -26,6 +29,7 @@ pub(super) struct Declared {
 pub(super) struct Surround {
     cors: Option<Arc<CorsStage>>,
     csrf: Option<Arc<CsrfRules>>,
+    https: Option<Arc<HttpsRules>>,
     security_headers: Option<Arc<SecurityHeadersStage>>,
     /// Shared by all endpoints, so that a client's requests count together.
     rate_limits: Vec<Arc<Limit>>,
@@ -43,12 +47,18 @@ impl Declared {
         SurroundFacts {
             cors: self.cors.first().map(Cors::facts),
             csrf: self.csrf.first().map(Csrf::facts),
+            https_redirect: !self.https_redirect.is_empty(),
             security_headers: self.security_headers.first().map(SecurityHeaders::facts),
             rate_limits: self.rate_limits.iter().map(RateLimit::facts).collect(),
         }
     }
 
-    pub(super) fn compile(&self, sink: &Arc<dyn Sink>, errors: &mut ConfigErrors) -> Surround {
+    pub(super) fn compile(
+        &self,
+        config: &ApiConfig,
+        sink: &Arc<dyn Sink>,
+        errors: &mut ConfigErrors,
+    ) -> Surround {
         let csrf = only(&self.csrf, "csrf", errors).map(Csrf::compile);
         let (csrf, weak) = match csrf {
             None => (None, Vec::new()),
@@ -66,6 +76,8 @@ impl Declared {
             facts: self.facts(),
             declared: Vec::new(),
             sink: Arc::clone(sink),
+            https: only(&self.https_redirect, "https_redirect", errors)
+                .and_then(|redirect| kept(redirect.compile(config), None, errors)),
             cors: only(&self.cors, "cors", errors)
                 .and_then(|cors| kept(cors.compile(), None, errors)),
             security_headers: only(&self.security_headers, "security_headers", errors)
@@ -87,6 +99,9 @@ impl Surround {
         (path, route): (&str, &str),
         errors: &mut ConfigErrors,
     ) -> Vec<Box<dyn Stage>> {
+        for why in &own.faults {
+            errors.push(why.clone().within(path));
+        }
         let mut stages = self.basic(own, path, route, errors);
         for limit in &own.rate_limits {
             stages.extend(
@@ -128,6 +143,31 @@ impl Surround {
         let rules = Arc::clone(self.csrf.as_ref()?);
         let stage = CsrfStage::new(rules, route, Arc::clone(&self.sink));
         Some(Box::new(stage))
+    }
+
+    /// Puts what leads to TLS before everything else, at every endpoint. It knows where each of
+    /// `methods` finds its credential, so that none is led on that was sent to a wrong path.
+    pub(super) fn secure(&self, endpoints: &mut [Endpoint], methods: Vec<Arc<dyn Authenticator>>) {
+        let Some(rules) = &self.https else {
+            return;
+        };
+        let presents: Arc<Presents> =
+            Arc::new(move |head| methods.iter().any(|method| method.is_presented(head)));
+        for endpoint in endpoints {
+            let route = endpoint.route.as_deref().unwrap_or(&endpoint.name);
+            let stage = HttpsStage::new(
+                Arc::clone(rules),
+                Arc::clone(&presents),
+                route,
+                Arc::clone(&self.sink),
+            );
+            let mut stages = std::mem::take(&mut endpoint.stages).into_vec();
+            stages.insert(0, Box::new(stage));
+            endpoint.stages = stages.into();
+            if let Some(facts) = &mut endpoint.facts {
+                facts.stages.insert(0, Slot::Https.as_str());
+            }
+        }
     }
 
     /// What is weak and no error; under `strict` it is one.

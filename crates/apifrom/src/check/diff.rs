@@ -242,6 +242,7 @@ fn sense(field: &str) -> Option<Sense> {
         | "methods"
         | "session"
         | "tls"
+        | "https_redirect"
         | "digests"
         | "all"
         | "cost"

@@ -2,6 +2,7 @@
 //!
 //! 1. The type must be announced: JSON as `application/json` or `…+json`, a form as
 //!    `application/x-www-form-urlencoded`, once, in UTF-8. Anything else is 415.
+//!    A form with files is `multipart/form-data`.
 //! 2. The size is bounded by the endpoint, announced or not: 413.
 //! 3. JSON is scanned ([`crate::json`]) before anything builds a value of it: a fault is 400, too
 //!    deep is 413.
@@ -11,10 +12,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
+use super::multipart::{Multipart, read_multipart};
 use crate::json::{JsonFault, JsonFaultKind, JsonLimits, scan};
 use crate::rejection::Rejection;
 use crate::request::{Head, Request};
 use crate::violation::{Location, Violation, Violations};
+
+const MULTIPART: &str = "multipart/form-data";
 
 /// Reads a JSON body and scans it; nothing when there is none and none is required.
 ///
@@ -56,7 +60,7 @@ pub async fn read_form(request: &mut Request) -> Result<Bytes, Rejection> {
     let bytes = match announced {
         Media::Form => return Ok(request.body().read().await?),
         Media::Absent => request.body().read().await?,
-        Media::Json | Media::Other => {
+        Media::Json | Media::Multipart | Media::Other => {
             return Err(unsupported("application/x-www-form-urlencoded"));
         }
     };
@@ -65,6 +69,53 @@ pub async fn read_form(request: &mut Request) -> Result<Bytes, Rejection> {
     } else {
         Err(unsupported("application/x-www-form-urlencoded"))
     }
+}
+
+/// Reads a form in either type; an absent body is an empty one. With `needs_files` it must be the type
+/// that can hold some.
+///
+/// # Errors
+/// 415 for another type, and what [`read_form`] and [`read_multipart`] refuse.
+pub async fn read_any_form(request: &mut Request, needs_files: bool) -> Result<AnyForm, Rejection> {
+    match media_type(request.head()) {
+        Media::Multipart => Ok(AnyForm::Multipart(read_multipart(request).await?)),
+        Media::Form if !needs_files => Ok(AnyForm::Urlencoded(request.body().read().await?)),
+        Media::Absent if request.body().read().await?.is_empty() => {
+            Ok(AnyForm::Urlencoded(Bytes::new()))
+        }
+        _ if needs_files => Err(unsupported(MULTIPART)),
+        _ => Err(unsupported(
+            "application/x-www-form-urlencoded or multipart/form-data",
+        )),
+    }
+}
+
+/// A form in either type.
+#[derive(Debug)]
+pub enum AnyForm {
+    /// Its bytes.
+    Urlencoded(Bytes),
+    /// Its fields and files.
+    Multipart(Multipart),
+}
+
+/// The boundary of a form with files.
+///
+/// # Errors
+/// 415 for another type, 400 for one without a boundary.
+pub(super) fn boundary(head: &Head) -> Result<String, Rejection> {
+    if media_type(head) != Media::Multipart {
+        return Err(unsupported(MULTIPART));
+    }
+    let line = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|line| line.to_str().ok());
+    let boundary = line.and_then(|line| multer::parse_boundary(line).ok());
+    // RFC 2046 §5.1.1: 1 to 70 characters.
+    boundary
+        .filter(|boundary| (1..=70).contains(&boundary.len()))
+        .ok_or_else(|| Rejection::bad_request("form_malformed", "the form has no boundary"))
 }
 
 /// What a fault in a JSON text is answered with.
@@ -98,6 +149,7 @@ enum Media {
     Absent,
     Json,
     Form,
+    Multipart,
     Other,
 }
 
@@ -122,6 +174,7 @@ fn media_type(head: &Head) -> Media {
     match essence.as_str() {
         _ if is_json => Media::Json,
         "application/x-www-form-urlencoded" => Media::Form,
+        MULTIPART => Media::Multipart,
         _ => Media::Other,
     }
 }

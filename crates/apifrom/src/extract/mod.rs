@@ -3,6 +3,7 @@
 pub(crate) mod argument;
 mod body;
 pub(crate) mod model;
+mod multipart;
 mod parameters;
 mod schema;
 
@@ -11,6 +12,7 @@ pub mod convert;
 pub use self::argument::{
     Cookie, Form, FromParameters, FromRequest, Given, Header, Json, Path, Query, Reading, State,
 };
-pub use self::body::{read_form, read_json, refused};
+pub use self::body::{AnyForm, read_any_form, read_form, read_json, refused};
 pub use self::convert::FromParameter;
-pub use self::parameters::{Bound, Parameter, Source, Value, bind};
+pub use self::multipart::{FileContent, FormFile, Multipart, read_multipart};
+pub use self::parameters::{Bound, FormFields, Parameter, Source, Value, bind};

@@ -31,7 +31,7 @@ pub enum Source {
     Header,
     /// A cookie.
     Cookie,
-    /// A field of an urlencoded form.
+    /// A field of a form.
     Form,
 }
 
@@ -157,6 +157,17 @@ pub enum Bound {
     Many(Vec<Value>),
 }
 
+/// The fields of a form.
+#[derive(Debug, Clone, Copy)]
+pub enum FormFields<'f> {
+    /// There is none.
+    None,
+    /// As they were sent.
+    Urlencoded(&'f [u8]),
+    /// By name and value.
+    Read(&'f [(String, String)]),
+}
+
 /// Binds `parameters` from a request's head, its captures, and from `form` where one was read.
 ///
 /// # Errors
@@ -165,7 +176,7 @@ pub fn bind(
     parameters: &[Parameter],
     head: &Head,
     context: &Context,
-    form: Option<&[u8]>,
+    form: FormFields<'_>,
     violations: &mut Violations,
 ) -> Result<Vec<Bound>, Rejection> {
     let uses = |source| {
@@ -177,7 +188,15 @@ pub fn bind(
         Some(query) if uses(Source::Query) => decode(query.as_bytes(), "query")?,
         _ => Vec::new(),
     };
-    let form = decode(form.unwrap_or_default(), "form")?;
+    let form = match form {
+        FormFields::None => Vec::new(),
+        FormFields::Urlencoded(text) => decode(text, "form")?,
+        FormFields::Read(fields) => {
+            let fields = fields.iter();
+            let borrowed = fields.map(|(name, value)| (name.into(), value.into()));
+            borrowed.collect()
+        }
+    };
     let cookies = if uses(Source::Cookie) {
         let lines = head.headers.get_all(http::header::COOKIE);
         let lines = lines.iter().map(http::HeaderValue::as_bytes);

@@ -7,6 +7,7 @@
 //! | `authentication_unavailable` | error | whoever has to be asked could not be |
 //! | `authorization_denied` | warning | the caller is known, and may not |
 //! | `csrf_refused` | warning | a page of another site sent it, or its token does not hold |
+//! | `insecure_request` | warning | something that must travel over TLS came in clear text |
 //! | `rate_limited` | warning | a limit refused; one record a second and limit |
 //! | `configuration_weak` | warning | something declared is weaker than it should be, at start |
 //!

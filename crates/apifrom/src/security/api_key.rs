@@ -429,6 +429,10 @@ impl Authenticator for ApiKey {
         &self.0.challenge
     }
 
+    fn is_presented(&self, head: &Head) -> bool {
+        self.0.places.iter().any(|place| place.is_taken(head))
+    }
+
     fn authenticate(&self, head: &Head, _context: &Context) -> Attempt {
         let mut found = None;
         for place in &self.0.places {

@@ -24,6 +24,9 @@ pub trait Authenticator: Send + Sync + 'static {
     /// What a refused caller is told.
     fn challenge(&self) -> &Challenge;
 
+    /// Whether a credential of its own kind is in `head`, whatever it is worth.
+    fn is_presented(&self, head: &Head) -> bool;
+
     /// Looks for a credential of its own kind in `head`, and judges it, scopes and roles included.
     fn authenticate(&self, head: &Head, context: &Context) -> Attempt;
 }

@@ -62,6 +62,11 @@ impl Place {
         }
     }
 
+    /// True where something stands at this place, whatever it is.
+    pub(in crate::security) fn is_taken(&self, head: &Head) -> bool {
+        self.find(head) != Sent::Absent
+    }
+
     /// True where a browser sends the credential without being asked.
     pub(in crate::security) fn is_ambient(&self) -> bool {
         matches!(self, Self::Cookie(_))

@@ -456,6 +456,10 @@ impl Authenticator for Jwt {
         &self.0.challenge
     }
 
+    fn is_presented(&self, head: &Head) -> bool {
+        self.0.place.is_taken(head)
+    }
+
     fn authenticate(&self, head: &Head, _context: &Context) -> Attempt {
         let inner = &self.0;
         let token = match inner.place.find(head) {

@@ -256,6 +256,12 @@ impl Compiler {
     }
 
     /// What is weak and no error.
+    /// Every method that was compiled so far.
+    pub(crate) fn authenticators(&self) -> Vec<Arc<dyn Authenticator>> {
+        let compiled = self.known.values().filter_map(|(_, made)| made.clone());
+        compiled.collect()
+    }
+
     pub(crate) fn into_warnings(self) -> Vec<ConfigError> {
         self.warnings
     }

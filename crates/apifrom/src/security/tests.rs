@@ -45,6 +45,10 @@ impl Authenticator for Compiled {
         &self.1
     }
 
+    fn is_presented(&self, head: &Head) -> bool {
+        head.headers.contains_key("x-token")
+    }
+
     fn authenticate(&self, head: &Head, _context: &Context) -> Attempt {
         let Holed(hole) = self.0;
         let sent = head.headers.get_all("x-token").iter().next_back();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use apifrom::check::{
     Direction, Posture, Promise, Severity, Verdict, attack, compare, judge, probe, rule,
 };
-use apifrom::middleware::{Cors, Csrf, RateLimit, SecurityHeaders};
+use apifrom::middleware::{Cors, Csrf, HttpsRedirect, RateLimit, SecurityHeaders};
 use apifrom::security::{ApiKeyRequired, BasicAuthRequired, JwtRequired};
 use apifrom::testing::TestClient;
 use apifrom::{Api, EndpointSpec, Engine, ErrorHandling, IntoResponse, Reply, Request};
@@ -357,4 +357,30 @@ fn a_request_proves_what_lets_it_in_and_calls_nothing() {
     );
     assert_eq!(proofs.len(), proved.len());
     assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn what_leads_to_tls_is_tried_and_written_down() {
+    let calls = Arc::default();
+    let led = || safe(&calls).add_middleware(HttpsRedirect::new());
+    let report = attacked(&led().build().unwrap());
+    assert_eq!(report.broken().count(), 0, "{report}");
+    let tried = report
+        .trials
+        .iter()
+        .filter(|trial| trial.promise == Promise::PlainHttp);
+    assert!(tried.filter(|trial| trial.verdict == Verdict::Held).count() >= 4);
+    let (before, after) = (posture(led()).lock(), posture(safe(&calls)).lock());
+    let changes = compare(&before, &after).unwrap();
+    assert!(
+        changes
+            .iter()
+            .all(|change| change.direction == Direction::Weaker)
+    );
+    assert!(
+        changes
+            .iter()
+            .any(|change| change.field == "https_redirect")
+    );
+    assert!(before.contains("\"https\""));
 }

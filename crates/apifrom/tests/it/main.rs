@@ -10,13 +10,16 @@
 )]
 
 mod api_key;
+mod attributes;
 mod basic;
 mod check;
 mod csrf;
 mod examples;
+mod https_redirect;
 mod jwt;
 mod limits;
 mod lookup;
+mod multipart;
 mod oauth2;
 mod properties;
 mod rate_limit;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::via::BuiltIn;
 use super::{Content, Declared, Faults, Held, Kind, Place, Rest, Source};
+use crate::extract::Multipart;
 use crate::rejection::Rejection;
 use crate::request::{Body, Request};
 
@@ -76,6 +77,25 @@ impl FromRest for Bytes {
             Content::Bytes(bytes) => Some(bytes),
             _ => None,
         }
+    }
+}
+
+impl FromRest for Multipart {
+    fn from_rest(rest: &mut Rest) -> Option<Self> {
+        match rest.take_body() {
+            Content::Multipart(form) => Some(form),
+            _ => None,
+        }
+    }
+}
+
+impl BuiltIn for Multipart {
+    type Declared = Left<Self>;
+
+    const KIND: Kind = Kind::Multipart;
+
+    fn declared(_: &'static str) -> Left<Self> {
+        Left::new()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What a parameter is follows from its name and its type, in this order:
 //! 1. The name of a capture of the route: that capture.
-//! 2. An extractor ([`Json`], [`Form`], [`Query`], [`Header`], [`Cookie`], [`State`], [`Request`],
+//! 2. An extractor ([`Json`], [`Form`], [`Multipart`], [`Query`], [`Header`], [`Cookie`], [`State`], [`Request`],
 //!    [`Body`], `Bytes`, and who calls, as `Jwt` and its like say): what it says.
 //! 3. A type of [`FromRequest`], such as `Client` or `RequestId`: what it takes from the head.
 //! 4. A [`FromParameters`], such as `i64`, `Option<String>` or `Vec<u8>`: the query parameter of
@@ -33,6 +33,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::body::{read_form, read_json};
+use super::multipart::{Multipart, read_multipart};
 use crate::logging::Sink;
 use crate::rejection::Rejection;
 use crate::request::{Body, Request};
@@ -59,6 +60,8 @@ pub enum Kind {
     Json,
     /// An urlencoded body.
     Form,
+    /// A form with files.
+    Multipart,
     /// A body as its bytes.
     Bytes,
     /// A body that the handler reads.
@@ -73,7 +76,10 @@ impl Kind {
 
     /// True for a body.
     pub const fn is_body(self) -> bool {
-        matches!(self, Self::Json | Self::Form | Self::Bytes | Self::Stream)
+        matches!(
+            self,
+            Self::Json | Self::Form | Self::Multipart | Self::Bytes | Self::Stream
+        )
     }
 }
 
@@ -282,6 +288,7 @@ enum Content {
     Nothing,
     Json(Option<Bytes>),
     Form(Bytes),
+    Multipart(Multipart),
     Bytes(Bytes),
     Stream(Body),
 }
@@ -309,6 +316,7 @@ impl Rest {
                 Content::Json(read_json(&mut request, limits.max_json_depth, false).await?)
             }
             Some(Kind::Form) => Content::Form(read_form(&mut request).await?),
+            Some(Kind::Multipart) => Content::Multipart(read_multipart(&mut request).await?),
             Some(Kind::Bytes) => Content::Bytes(request.body().read().await?),
             Some(Kind::Stream) => Content::Stream(request.take_body()),
             _ => Content::Nothing,

@@ -113,6 +113,10 @@ impl Authenticator for Compiled {
         &self.challenge
     }
 
+    fn is_presented(&self, _: &Head) -> bool {
+        false
+    }
+
     fn authenticate(&self, head: &Head, _context: &Context) -> Attempt {
         let found = self.told.find(&head.headers);
         if self.told.waits {

@@ -371,6 +371,10 @@ impl Authenticator for Basic {
         &self.0.challenge
     }
 
+    fn is_presented(&self, head: &Head) -> bool {
+        self.0.place.is_taken(head)
+    }
+
     fn authenticate(&self, head: &Head, context: &Context) -> Attempt {
         let encoded = match self.0.place.find(head) {
             Sent::Absent => return Attempt::Absent,

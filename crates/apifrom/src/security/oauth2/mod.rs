@@ -113,6 +113,10 @@ impl Authenticator for OAuth2 {
         &self.0.challenge
     }
 
+    fn is_presented(&self, head: &Head) -> bool {
+        self.0.place.is_taken(head)
+    }
+
     fn authenticate(&self, head: &Head, context: &Context) -> Attempt {
         let token = match self.0.place.find(head) {
             Sent::Absent => return Attempt::Absent,
