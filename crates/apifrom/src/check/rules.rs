@@ -330,6 +330,10 @@ rules! {
     why "what is not described is not validated"
     mend "annotate the parameter with a Pydantic model, a dataclass or a TypedDict"
     asvs ["2.2.1", "15.3.3"] top ["API3:2023", "API8:2023"];
+"AF807" Warning Headers "cookie is set without its protection"
+    why "a cookie without Secure travels in clear text, one without HttpOnly is read by injected scripts, one with SameSite=None is sent by other sites"
+    mend "leave secure, httponly and samesite at their defaults"
+    asvs ["3.3.1", "3.3.2", "3.3.4"] top ["API8:2023", "API2:2023"];
 }
 
 /// What no program can decide: somebody has to look.
