@@ -41,7 +41,7 @@ class Defaulted(BaseModel):
     # Not a schema, however much it looks like one.
     shape: dict[str, Any] = {
         "type": "function-after",
-        "function": {"type": "no-info", "function": EmailStr._validate},  # noqa: SLF001
+        "function": {"type": "no-info", "function": EmailStr._validate},
         "schema": {"type": "str"},
     }
     email: EmailStr
@@ -109,7 +109,7 @@ CORNERS = [
     "düse@example.com",
     "ada@example.com\u0000",
     "ada\u200b@example.com",
-    "ada＠example.com",
+    "ada\uff20example.com",
     "a@" + "b" * 63 + ".com",
     "a@" + "b" * 64 + ".com",
     "a" * 64 + "@example.com",
@@ -211,7 +211,7 @@ def test_a_default_that_looks_like_a_schema_is_left_alone():
 
     with TestClient(app) as client:
         assert client.post("/", json={"email": "ada@example.com"}).status_code == 200
-    assert seen == [EmailStr._validate]  # noqa: SLF001
+    assert seen == [EmailStr._validate]
 
 
 def test_only_addresses_that_are_not_plain_are_asked_about(monkeypatch):

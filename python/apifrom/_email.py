@@ -43,13 +43,12 @@ def quick(annotation: Any, adapter: Any) -> Any:
 
 
 def _check() -> Any:
-    from pydantic import EmailStr  # noqa: PLC0415
     import email_validator  # noqa: PLC0415
 
     reserved = getattr(email_validator, "SPECIAL_USE_DOMAIN_NAMES", None)
     if not isinstance(reserved, list) or not all(isinstance(name, str) for name in reserved):
         return None
-    return EmailCheck(EmailStr._validate, reserved)  # noqa: SLF001 - what the schema calls
+    return EmailCheck(_validate(), reserved)
 
 
 def _replace(schema: Any, check: Any) -> Any:
@@ -73,14 +72,19 @@ def _replace(schema: Any, check: Any) -> Any:
     return None
 
 
-def _is_email(schema: dict[str, Any]) -> bool:
+def _validate() -> Any:
+    """What the schema of an `EmailStr` calls. Type checkers take the class for a plain `str`."""
     from pydantic import EmailStr  # noqa: PLC0415
 
+    return getattr(EmailStr, "_validate", None)
+
+
+def _is_email(schema: dict[str, Any]) -> bool:
     function = schema.get("function")
     return (
         schema.get("type") == "function-after"
         and isinstance(function, dict)
         and function.get("type") == "no-info"
-        and function.get("function") == EmailStr._validate  # noqa: SLF001
+        and function.get("function") == _validate()
         and schema.get("schema", {}).get("type") == "str"
     )

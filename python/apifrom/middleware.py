@@ -241,7 +241,8 @@ class RateLimitMiddleware(_Declared):
         window: float,
         key_func: Callable[[Any], Any] | Literal["identity"] | None = None,
         storage: str = "memory",
-        redis_url: str | None = None,
+        redis_url: str | Secret | None = None,
+        on_failure: Literal["local", "closed", "insecure_open"] = "local",
         headers: bool = True,
         max_keys: int = 1_000_000,
         cost: int = 1,
@@ -257,9 +258,12 @@ class RateLimitMiddleware(_Declared):
                 other function, `def` or `async def`, is given the request and returns `str`,
                 `bytes`, `int`, a tuple of these, or `None` for the address; anything else, and an
                 exception, is 503.
-            storage: Where counts are kept: `"memory"`, that is in this process. `"redis"` is a
-                start-up error: it is not supported yet.
-            redis_url: For `storage="redis"` alone.
+            storage: Where counts are kept: `"memory"`, that is in this process, or `"redis"`, where
+                all processes and hosts that ask the server count together.
+            redis_url: The Redis or Valkey server, `redis://user:password@host:6379/0` (`rediss` for
+                TLS, `unix` for a socket).
+            on_failure: What is done while that server is away: `"local"` counts in each process,
+                `"closed"` refuses with 503, `"insecure_open"` lets everybody pass.
             headers: Says on every answer how much is left: `X-RateLimit-Limit`, `-Remaining` and
                 `-Reset` (seconds until all is back), `RateLimit` and `RateLimit-Policy`.
             max_keys: How many clients are counted apart. Beyond it new clients share counters,
@@ -272,6 +276,7 @@ class RateLimitMiddleware(_Declared):
             key_func=None if _is_client_host(key_func) else key_func,
             storage=storage,
             redis_url=redis_url,
+            on_failure=on_failure,
             headers=headers,
             max_keys=max_keys,
             cost=cost,
@@ -285,6 +290,9 @@ def rate_limit(
     cost: int = 1,
     headers: bool = True,
     max_keys: int = 1_000_000,
+    storage: str = "memory",
+    redis_url: str | Secret | None = None,
+    on_failure: Literal["local", "closed", "insecure_open"] = "local",
 ) -> Callable[[_F], _F]:
     """Limits the calls of one endpoint, beside what the API and its routers allow; stackable.
 
@@ -295,6 +303,9 @@ def rate_limit(
         cost: As how many a call counts.
         headers: Says on every answer how much is left.
         max_keys: How many keys are counted apart.
+        storage: Where counts are kept, as in `RateLimitMiddleware`.
+        redis_url: The server of `storage="redis"`.
+        on_failure: What is done while that server is away.
 
     Returns:
         A decorator, for above or below `@api`.
@@ -304,7 +315,16 @@ def rate_limit(
     """
     if not isinstance(rule, str):
         raise TypeError('write @rate_limit("100/minute")')
-    options = _limit(rule, key=key, cost=cost, headers=headers, max_keys=max_keys)
+    options = _limit(
+        rule,
+        key=key,
+        cost=cost,
+        headers=headers,
+        max_keys=max_keys,
+        storage=storage,
+        redis_url=redis_url,
+        on_failure=on_failure,
+    )
     module = sys._getframe(1).f_globals
 
     def declare(function: _F) -> _F:

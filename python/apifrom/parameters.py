@@ -118,7 +118,7 @@ class Form(_Source):
 
 
 class File(_Source):
-    """A file of a multipart form: an `UploadFile`, a `SyncUploadFile`, `bytes`, or a list of these."""
+    """A file of a multipart form: `UploadFile`, `SyncUploadFile`, `bytes`, or a list of these."""
 
     __slots__ = ()
     source = "file"

@@ -17,8 +17,8 @@ def sizes(documents: list[SyncUploadFile]) -> list:
 `async def` handlers are given an `UploadFile`, `def` handlers a `SyncUploadFile`, whichever of the
 two the annotation names. `Annotated[bytes, File()]` is the content itself.
 
-What does not fit into memory (1 MiB of a form's files in all) is in a temporary file that has no name:
-it is gone when the object is, whatever becomes of the process.
+What does not fit into memory (1 MiB of a form's files in all) is in a temporary file that has no
+name: it is gone when the object is, whatever becomes of the process.
 
 Security:
     `filename` and `content_type` are whatever the client says. The name is cut to its last segment;
@@ -64,11 +64,11 @@ class _Upload:
         self.size = size
 
     @classmethod
-    def _of(
-        cls, content: bytes | int, filename: str, content_type: str | None, size: int
-    ) -> Self:
+    def _of(cls, content: bytes | int, filename: str, content_type: str | None, size: int) -> Self:
         """What the engine makes of a file: its bytes, or the descriptor of where they are."""
-        file: BinaryIO = io.BytesIO(content) if isinstance(content, bytes) else os.fdopen(content, "rb")
+        file: BinaryIO = (
+            io.BytesIO(content) if isinstance(content, bytes) else os.fdopen(content, "rb")
+        )
         return cls(file, filename=filename, content_type=content_type, size=size)
 
     def __repr__(self) -> str:
@@ -110,7 +110,7 @@ class SyncUploadFile(_Upload):
 
 
 class UploadFile(_Upload):
-    """A file of a form, for `async def` handlers. What waits for a disk does so on another thread."""
+    """A file of a form, for `async def` handlers; a disk is waited for on another thread."""
 
     __slots__ = ()
 

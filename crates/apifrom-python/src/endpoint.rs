@@ -100,14 +100,7 @@ impl Described {
         } else {
             fields.take("blocking");
         }
-        let mut max_body_size = None;
-        if fields.some_is_next("max_body_size") {
-            let mut bytes = 0;
-            fields.number("max_body_size", &mut bytes);
-            max_body_size = Some(bytes);
-        } else {
-            fields.take("max_body_size");
-        }
+        let max_body_size = read_size(&mut fields);
         let function = fields.take("call").map_or_else(|| py.None(), Bound::unbind);
         let annotation = fields.take("returns");
         let listed = fields.take("parameters");
@@ -381,6 +374,16 @@ impl Gate {
             hides: hides.unwrap_or_default(),
         }))
     }
+}
+
+fn read_size(fields: &mut Fields<'_, '_>) -> Option<u64> {
+    if !fields.some_is_next("max_body_size") {
+        fields.take("max_body_size");
+        return None;
+    }
+    let mut bytes = 0;
+    fields.number("max_body_size", &mut bytes);
+    Some(bytes)
 }
 
 fn is_keyword(parameter: &Bound<'_, PyAny>) -> bool {

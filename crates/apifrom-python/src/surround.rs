@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use apifrom::cookie::SameSite;
 use apifrom::middleware::{
-    ContentPolicy, Cors, Csrf, Directive, Directives, Hsts, HttpsRedirect, RateLimit,
+    ContentPolicy, Cors, Csrf, Directive, Directives, Hsts, HttpsRedirect, OnFailure, RateLimit,
     SecurityHeaders,
 };
 use apifrom::{Api, ConfigErrors, EndpointSpec};
@@ -280,15 +280,7 @@ fn read_rate_limit(
     fields.number("max_keys", &mut limit.max_keys);
     fields.number("cost", &mut limit.cost);
     fields.text("storage", &mut storage);
-    if storage != "memory" {
-        fields.note(
-            "storage",
-            "expected \"memory\": counts that processes share are not supported yet",
-        );
-    }
-    if fields.some("redis_url").is_some() && storage == "memory" {
-        fields.note("redis_url", "is given, and storage is \"memory\"");
-    }
+    limit = read_store(limit, &storage, &mut fields);
     // What names the client's address alone was taken out.
     if let Some(function) = fields.some("key_func") {
         if function
@@ -312,6 +304,49 @@ fn read_rate_limit(
         key,
         shared: None,
     })
+}
+
+fn read_store(limit: RateLimit, storage: &str, fields: &mut Fields<'_, '_>) -> RateLimit {
+    let url = fields.some("redis_url");
+    let mut on_failure = String::from("local");
+    fields.text("on_failure", &mut on_failure);
+    let on_failure = match on_failure.as_str() {
+        "local" => OnFailure::Local,
+        "closed" => OnFailure::Closed,
+        "insecure_open" => OnFailure::InsecureOpen,
+        other => {
+            let message =
+                format!("expected \"local\", \"closed\" or \"insecure_open\", found {other:?}");
+            fields.note("on_failure", message);
+            OnFailure::Local
+        }
+    };
+    match (storage, url) {
+        ("memory", None) => limit,
+        ("memory", Some(_)) => {
+            fields.note("redis_url", "is given, and storage is \"memory\"");
+            limit
+        }
+        ("redis", Some(url)) => {
+            let Some(url) = text_of(&url) else {
+                fields.note("redis_url", "expected text or a Secret");
+                return limit;
+            };
+            limit.redis(url).on_failure(on_failure)
+        }
+        ("redis", None) => {
+            fields.note(
+                "redis_url",
+                "is missing: expected an address such as redis://localhost:6379/0",
+            );
+            limit
+        }
+        (other, _) => {
+            let message = format!("expected \"memory\" or \"redis\", found {other:?}");
+            fields.note("storage", message);
+            limit
+        }
+    }
 }
 
 fn read_security_headers(

@@ -445,6 +445,8 @@ pub struct LimitFacts {
     pub cost: u32,
     /// Whose count together: `client`, `identity` or `function`.
     pub key: &'static str,
+    /// What is done while the server that keeps the counts is away; nothing where they are kept here.
+    pub on_failure: Option<&'static str>,
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use crate::facts::SurroundFacts;
 use crate::logging::Sink;
 use crate::middleware::{
     Cors, CorsStage, Csrf, CsrfRules, CsrfStage, HttpsRedirect, HttpsRules, HttpsStage, Limit,
-    Presents, RateLimit, RateLimitStage, SecurityHeaders, SecurityHeadersStage,
+    Presents, RateLimit, RateLimitStage, SecurityHeaders, SecurityHeadersStage, Sharing, Site,
 };
 use crate::security::Authenticator;
 use crate::stage::{Slot, Stage};
+use crate::store::Stores;
 
 /// What `add_middleware` was given, however often.
 #[derive(Default)]
@@ -36,6 +37,8 @@ pub(super) struct Surround {
     /// Those that endpoints and routers declare, each compiled once.
     declared: Vec<(Arc<RateLimit>, Option<Arc<Limit>>)>,
     sink: Arc<dyn Sink>,
+    stores: Stores,
+    title: String,
     /// What is weaker than it should be, and no error.
     weak: Vec<ConfigError>,
     facts: SurroundFacts,
@@ -70,6 +73,21 @@ impl Declared {
                 (None, Vec::new())
             }
         };
+        let site = Site {
+            lists_hosts: !config.trusted_hosts.is_empty(),
+            root_path: &config.root_path,
+            development: config.development,
+        };
+        let mut stores = Stores::default();
+        let mut rate_limits = Vec::new();
+        for (index, limit) in self.rate_limits.iter().enumerate() {
+            let mut sharing = Sharing {
+                place: format!("{}\napi\n{index}", config.title),
+                stores: &mut stores,
+                sink,
+            };
+            rate_limits.extend(kept(limit.compile(&mut sharing), None, errors));
+        }
         Surround {
             csrf,
             weak,
@@ -77,16 +95,14 @@ impl Declared {
             declared: Vec::new(),
             sink: Arc::clone(sink),
             https: only(&self.https_redirect, "https_redirect", errors)
-                .and_then(|redirect| kept(redirect.compile(config), None, errors)),
+                .and_then(|redirect| kept(redirect.compile(&site), None, errors)),
             cors: only(&self.cors, "cors", errors)
                 .and_then(|cors| kept(cors.compile(), None, errors)),
             security_headers: only(&self.security_headers, "security_headers", errors)
                 .and_then(|headers| kept(headers.compile(), None, errors)),
-            rate_limits: self
-                .rate_limits
-                .iter()
-                .filter_map(|limit| kept(limit.compile(), None, errors))
-                .collect(),
+            rate_limits,
+            stores,
+            title: config.title.clone(),
         }
     }
 }
@@ -103,9 +119,9 @@ impl Surround {
             errors.push(why.clone().within(path));
         }
         let mut stages = self.basic(own, path, route, errors);
-        for limit in &own.rate_limits {
+        for (index, limit) in own.rate_limits.iter().enumerate() {
             stages.extend(
-                self.declared(limit, path, errors)
+                self.declared(limit, index, path, errors)
                     .map(|limit| self.limiting(&limit, route)),
             );
         }
@@ -203,6 +219,7 @@ impl Surround {
     fn declared(
         &mut self,
         declared: &Arc<RateLimit>,
+        index: usize,
         path: &str,
         errors: &mut ConfigErrors,
     ) -> Option<Arc<Limit>> {
@@ -213,7 +230,12 @@ impl Surround {
         if let Some((_, limit)) = known {
             return limit.clone();
         }
-        let limit = kept(declared.compile(), Some(path), errors);
+        let mut sharing = Sharing {
+            place: format!("{}\n{path}\n{index}", self.title),
+            stores: &mut self.stores,
+            sink: &self.sink,
+        };
+        let limit = kept(declared.compile(&mut sharing), Some(path), errors);
         self.declared.push((Arc::clone(declared), limit.clone()));
         limit
     }

@@ -286,6 +286,10 @@ rules! {
     why "a limit that nobody reaches limits nobody"
     mend "set it to a few times what an honest client needs"
     asvs ["2.4.1"] top ["API4:2023"];
+"AF605" Warning RateLimit "rate limit is off while its store is away"
+    why "whoever can keep the store from answering is not limited"
+    mend "leave on_failure at local, or say closed"
+    asvs ["2.4.1", "16.5.3"] top ["API4:2023", "API2:2023"];
 "AF701" Error Errors "answers show the text of failures"
     why "messages of libraries hold paths, statements and values"
     mend "leave debug off; the log has all of it"

@@ -9,6 +9,8 @@
 //! | `csrf_refused` | warning | a page of another site sent it, or its token does not hold |
 //! | `insecure_request` | warning | something that must travel over TLS came in clear text |
 //! | `rate_limited` | warning | a limit refused; one record a second and limit |
+//! | `store_unavailable` | error | a server that keeps counts does not answer |
+//! | `store_recovered` | info | it does again |
 //! | `configuration_weak` | warning | something declared is weaker than it should be, at start |
 //!
 //! Fields: `client`, `method`, `route`, `request_id`, `status`, and where they are known `scheme`

@@ -27,7 +27,6 @@ use http::header::{
 use http::uri::Authority;
 use http::{Method, StatusCode};
 
-use crate::config::ApiConfig;
 use crate::error::ConfigError;
 use crate::logging::{Level, SecurityEvent, Sink};
 use crate::rejection::Rejection;
@@ -101,7 +100,7 @@ impl HttpsRedirect {
         self
     }
 
-    pub(crate) fn compile(&self, config: &ApiConfig) -> Result<HttpsRules, Vec<ConfigError>> {
+    pub(crate) fn compile(&self, site: &Site<'_>) -> Result<HttpsRules, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut note = |field: &str, message: String| {
             errors.push(ConfigError::new(format!("https_redirect.{field}"), message));
@@ -118,7 +117,7 @@ impl HttpsRedirect {
                     );
                 }
             }
-            None if config.trusted_hosts.is_empty() => note(
+            None if !site.lists_hosts => note(
                 "host",
                 "without trusted_hosts the caller would choose where to send others; list them \
                  there, or name one host here"
@@ -138,10 +137,19 @@ impl HttpsRedirect {
                 HTTPS => String::new(),
                 port => format!(":{port}"),
             },
-            prefix: config.root_path.clone(),
-            spares_loopback: config.development,
+            prefix: site.root_path.to_owned(),
+            spares_loopback: site.development,
         })
     }
+}
+
+/// What the API says that the redirect has to know.
+pub(crate) struct Site<'a> {
+    /// Whether the hosts are listed that may be asked for.
+    pub(crate) lists_hosts: bool,
+    /// What a proxy takes off a path.
+    pub(crate) root_path: &'a str,
+    pub(crate) development: bool,
 }
 
 /// What was declared, ready for requests.

@@ -49,9 +49,11 @@ pub use self::csrf::Csrf;
 pub(crate) use self::csrf::{CsrfRules, CsrfStage};
 pub use self::error_handling::ErrorHandling;
 pub use self::https_redirect::HttpsRedirect;
-pub(crate) use self::https_redirect::{HttpsRules, HttpsStage, Presents};
+pub(crate) use self::https_redirect::{HttpsRules, HttpsStage, Presents, Site};
+#[cfg(feature = "redis")]
+pub use self::rate_limit::OnFailure;
 pub use self::rate_limit::RateLimit;
-pub(crate) use self::rate_limit::{Limit, RateLimitStage};
+pub(crate) use self::rate_limit::{Limit, RateLimitStage, Sharing};
 pub(crate) use self::security_headers::SecurityHeadersStage;
 pub use self::security_headers::{ContentPolicy, Directive, Directives, Hsts, SecurityHeaders};
 pub use self::trusted_host::TrustedHosts;

@@ -23,6 +23,8 @@ mod multipart;
 mod oauth2;
 mod properties;
 mod rate_limit;
+#[cfg(feature = "redis")]
+mod redis;
 mod revocation;
 mod rust_face;
 mod secured;

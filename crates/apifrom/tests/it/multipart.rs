@@ -35,12 +35,14 @@ fn client() -> TestClient {
 }
 
 fn form(parts: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    for (disposition, content) in parts {
-        text +=
-            &format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{content}\r\n");
-    }
-    text + "--b--\r\n"
+    let part = |(disposition, content): &(&str, &str)| {
+        format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{content}\r\n")
+    };
+    parts
+        .iter()
+        .map(part)
+        .chain(["--b--\r\n".to_owned()])
+        .collect()
 }
 
 fn sent(body: String) -> (u16, String) {

@@ -24,7 +24,11 @@
 //!
 //! # Deployment
 //! Behind a proxy that is not listed in `trusted_proxies` all clients are one. Counts are kept in this
-//! process: two processes let twice as many pass.
+//! process: two processes let twice as many pass. With the feature `redis`, `RateLimit::redis` keeps them
+//! in a Redis or Valkey server, for all processes and hosts that ask it: the same two bounds hold while
+//! it answers and keeps its data; a fail-over or a flush forgets. While it is away each limit does what
+//! `RateLimit::on_failure` says; nobody waits for it longer than 250 ms, and it is used again within a
+//! second of its return.
 //!
 //! # Examples
 //! ```
@@ -55,6 +59,8 @@ mod key;
 mod memory;
 mod refusals;
 mod rule;
+#[cfg(feature = "redis")]
+mod shared;
 mod stage;
 
 use std::fmt;
@@ -65,6 +71,8 @@ pub(crate) use self::stage::{Limit, RateLimitStage};
 use crate::error::ConfigError;
 use crate::facts::LimitFacts;
 use crate::key::{KeyFunction, Shared};
+use crate::logging::Sink;
+use crate::store::Stores;
 
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_hours(8_760);
@@ -87,6 +95,39 @@ pub struct RateLimit {
     /// As how many a request counts: 1 to the limit. Defaults to 1.
     pub cost: u32,
     key: Key,
+    #[cfg(feature = "redis")]
+    redis: Option<crate::Secret<String>>,
+    #[cfg(feature = "redis")]
+    on_failure: OnFailure,
+}
+
+/// What a limit does whose counts cannot be had.
+#[cfg(feature = "redis")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// Each process counts by itself.
+    #[default]
+    Local,
+    /// Requests are refused with 503.
+    Closed,
+    /// Every request passes.
+    ///
+    /// # Security
+    /// Whoever can keep the server from answering is not limited.
+    InsecureOpen,
+}
+
+/// What a limit is compiled with.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "nothing is shared without a store")
+)]
+pub(crate) struct Sharing<'a> {
+    /// Where in which program it is declared.
+    pub(crate) place: String,
+    pub(crate) stores: &'a mut Stores,
+    pub(crate) sink: &'a Arc<dyn Sink>,
 }
 
 /// Whose requests count together.
@@ -107,6 +148,10 @@ impl RateLimit {
             max_keys: 1_000_000,
             cost: 1,
             key: Key::Client,
+            #[cfg(feature = "redis")]
+            redis: None,
+            #[cfg(feature = "redis")]
+            on_failure: OnFailure::default(),
         }
     }
 
@@ -186,6 +231,25 @@ impl RateLimit {
         self
     }
 
+    /// Keeps the counts in the Redis or Valkey server at `url`, `redis://user:password@host:6379/0`
+    /// (`rediss` for TLS, `unix` for a socket), where all processes and hosts that ask it count
+    /// together. An address that is none keeps the API from starting; a server that does not answer
+    /// does not.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn redis(mut self, url: impl Into<crate::Secret<String>>) -> Self {
+        self.redis = Some(url.into());
+        self
+    }
+
+    /// What is done while that server does not answer. Defaults to [`OnFailure::Local`].
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
+
     /// What there is to know of it.
     pub(crate) fn facts(&self) -> LimitFacts {
         LimitFacts {
@@ -197,11 +261,27 @@ impl RateLimit {
                 Key::Identity => "identity",
                 Key::Function(_) => "function",
             },
+            on_failure: self.failing(),
         }
     }
 
+    #[cfg(feature = "redis")]
+    fn failing(&self) -> Option<&'static str> {
+        self.redis.as_ref().map(|_| match self.on_failure {
+            OnFailure::Local => "local",
+            OnFailure::Closed => "closed",
+            OnFailure::InsecureOpen => "insecure_open",
+        })
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_self, reason = "it has a store only with the feature")]
+    fn failing(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The limit as requests meet it.
-    pub(crate) fn compile(&self) -> Result<Limit, Vec<ConfigError>> {
+    pub(crate) fn compile(&self, sharing: &mut Sharing<'_>) -> Result<Limit, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut wrong = |field, message| errors.push(ConfigError::new(field, message));
         if !(1..=HIGHEST).contains(&self.limit) {
@@ -219,8 +299,16 @@ impl RateLimit {
             let message = format!("expected 1 to the limit, found {}", self.cost);
             wrong("rate_limit.cost", message);
         }
+        #[cfg(feature = "redis")]
+        if let Some(fault) = self
+            .redis
+            .as_ref()
+            .and_then(|url| crate::store::fault(url.expose()))
+        {
+            wrong("rate_limit.redis_url", fault);
+        }
         if errors.is_empty() {
-            Ok(Limit::new(self))
+            Ok(Limit::new(self, sharing))
         } else {
             Err(errors)
         }
@@ -281,13 +369,19 @@ mod tests {
             let error = RateLimit::parse(text).unwrap_err();
             assert!(error.message().contains("100/minute"), "{text}");
         }
-        let zero = RateLimit::parse("0/minute")
-            .unwrap()
-            .compile()
-            .err()
-            .unwrap();
+        let fault = |text: &str| {
+            let sink: Arc<dyn Sink> = Arc::new(crate::logging::TracingSink);
+            let mut sharing = Sharing {
+                place: String::new(),
+                stores: &mut Stores::default(),
+                sink: &sink,
+            };
+            let compiled = RateLimit::parse(text).unwrap().compile(&mut sharing);
+            compiled.err().unwrap()
+        };
+        let zero = fault("0/minute");
         assert_eq!(zero[0].path(), "rate_limit.limit");
-        let none = RateLimit::parse("1/0s").unwrap().compile().err().unwrap();
+        let none = fault("1/0s");
         assert_eq!(none[0].path(), "rate_limit.window");
     }
 }

@@ -12,9 +12,13 @@ use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use super::memory::{Digester, Memory};
 use super::refusals::Refusals;
 use super::rule::{Count, Rule};
-use super::{Key, RateLimit, key};
+use super::{Key, RateLimit, Sharing, key};
+#[cfg(feature = "redis")]
+use super::{OnFailure, shared::SharedCounts};
 use crate::clock::instant;
 use crate::key::{KeyFunction, Keyed, encoded};
+#[cfg(feature = "redis")]
+use crate::logging::configuration_weak;
 use crate::logging::{Level, SecurityEvent, Sink, request_failed};
 use crate::rejection::Rejection;
 use crate::request::{Context, Head, Notes};
@@ -43,6 +47,11 @@ pub(crate) struct Limit {
     refusals: Refusals,
     /// `None` where nothing is said.
     shown: Option<Prepared>,
+    /// Where they are not kept in this process.
+    #[cfg(feature = "redis")]
+    shared: Option<SharedCounts>,
+    #[cfg(feature = "redis")]
+    on_failure: OnFailure,
 }
 
 /// What of the headers never changes.
@@ -65,7 +74,11 @@ struct Shown {
 
 impl Limit {
     /// A limit whose configuration is right.
-    pub(super) fn new(config: &RateLimit) -> Self {
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(unused_variables, reason = "nothing is shared without a store")
+    )]
+    pub(super) fn new(config: &RateLimit, sharing: &mut Sharing<'_>) -> Self {
         let rule = Rule::new(config.limit, config.window);
         let window = whole_seconds(rule.window());
         let name = match &config.key {
@@ -73,6 +86,8 @@ impl Limit {
             Key::Identity => "identity",
             Key::Function(_) => "key",
         };
+        #[cfg(feature = "redis")]
+        let shared = shared_counts(config, sharing);
         Self {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             memory: Memory::new(rule, config.max_keys),
@@ -86,6 +101,10 @@ impl Limit {
                 policy: text(format!("\"{name}\";q={};w={window}", rule.limit()).into()),
                 name,
             }),
+            #[cfg(feature = "redis")]
+            shared,
+            #[cfg(feature = "redis")]
+            on_failure: config.on_failure,
         }
     }
 
@@ -144,9 +163,56 @@ impl RateLimitStage {
 }
 
 impl Placed {
-    fn judge(&self, key: &[u8], head: &Head, context: &mut Context) -> Decision {
-        let count = self.limit.ask(key);
-        self.limit.keep(&count, context);
+    fn judge(self: &Arc<Self>, key: &[u8], head: &Head, context: &mut Context) -> Decision {
+        #[cfg(feature = "redis")]
+        if let Some(shared) = &self.limit.shared {
+            return self.judge_shared(shared, key, head, context);
+        }
+        self.judge_here(key, head, context)
+    }
+
+    fn judge_here(&self, key: &[u8], head: &Head, context: &mut Context) -> Decision {
+        self.answer(&self.limit.ask(key), head, context)
+    }
+
+    #[cfg(feature = "redis")]
+    fn judge_shared(
+        self: &Arc<Self>,
+        shared: &SharedCounts,
+        key: &[u8],
+        head: &Head,
+        context: &mut Context,
+    ) -> Decision {
+        if !shared.is_there() {
+            return self.judge_alone(key, head, context);
+        }
+        let (name, key) = (shared.name(key), key.to_vec());
+        let this = Arc::clone(self);
+        Decision::Wait(Box::pin(async move {
+            let counted = match &this.limit.shared {
+                Some(shared) => shared.ask(name, this.limit.cost).await,
+                None => Err(crate::store::Away),
+            };
+            let resume: Resume = Box::new(move |head, context| match counted {
+                Ok(count) => this.answer(&count, head, context),
+                Err(_) => this.judge_alone(&key, head, context),
+            });
+            resume
+        }))
+    }
+
+    /// What is done while the store is away.
+    #[cfg(feature = "redis")]
+    fn judge_alone(&self, key: &[u8], head: &Head, context: &mut Context) -> Decision {
+        match self.limit.on_failure {
+            OnFailure::Local => self.judge_here(key, head, context),
+            OnFailure::Closed => Decision::Refuse(uncounted()),
+            OnFailure::InsecureOpen => Decision::Pass,
+        }
+    }
+
+    fn answer(&self, count: &Count, head: &Head, context: &mut Context) -> Decision {
+        self.limit.keep(count, context);
         if count.accepted {
             return Decision::Pass;
         }
@@ -160,7 +226,7 @@ impl Placed {
         Decision::Refuse(refusal.header(RETRY_AFTER, HeaderValue::from(wait)))
     }
 
-    fn by_client(&self, head: &Head, context: &mut Context) -> Decision {
+    fn by_client(self: &Arc<Self>, head: &Head, context: &mut Context) -> Decision {
         let (bytes, length) = key::of_client(&context.client);
         self.judge(bytes.get(..length).unwrap_or(&bytes), head, context)
     }
@@ -181,11 +247,7 @@ impl Placed {
             Keyed::Client => self.by_client(head, context),
             Keyed::Failed(why) => {
                 request_failed(&*self.sink, &why, &context.notes.request_id, &self.route);
-                Decision::Refuse(Rejection::unavailable(
-                    "rate_limit_unavailable",
-                    "this request cannot be counted now; try again shortly",
-                    1,
-                ))
+                Decision::Refuse(uncounted())
             }
             Keyed::Wait(future) => {
                 let this = Arc::clone(self);
@@ -283,6 +345,50 @@ impl Shown {
         ]
         .map(text)
     }
+}
+
+fn uncounted() -> Rejection {
+    Rejection::unavailable(
+        "rate_limit_unavailable",
+        "this request cannot be counted now; try again shortly",
+        1,
+    )
+}
+
+/// Where the counts are kept, if not in this process.
+#[cfg(feature = "redis")]
+fn shared_counts(config: &RateLimit, sharing: &mut Sharing<'_>) -> Option<SharedCounts> {
+    let url = config.redis.as_ref()?.expose();
+    let store = sharing.stores.redis(url, sharing.sink)?;
+    if config.on_failure == OnFailure::InsecureOpen {
+        configuration_weak(
+            &**sharing.sink,
+            "rate_limit.on_failure",
+            "while the server is away everybody passes; say local or closed",
+        );
+    }
+    let key = match &config.key {
+        Key::Client => "client",
+        Key::Identity => "identity",
+        Key::Function(_) => "key",
+    };
+    let place = format!("{}\n{key}", sharing.place);
+    let rule = (config.limit, config.window);
+    Some(SharedCounts::new(
+        store,
+        rule,
+        &place,
+        password(url).as_bytes(),
+    ))
+}
+
+/// The password that an address holds, as it is written there.
+#[cfg(feature = "redis")]
+fn password(url: &str) -> &str {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split(['/', '?']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    user.split_once(':').map_or("", |(_, password)| password)
 }
 
 /// Rounded up, so that whoever waits so long has waited long enough.
