@@ -18,6 +18,7 @@ from apifrom.middleware import (
     csrf_exempt,
     rate_limit,
 )
+from apifrom.responses import Response
 from apifrom.security import (
     KeyRecord,
     Revocation,
@@ -273,6 +274,11 @@ MUTATIONS = {
         'log.info("ordered %s", order.item)',
         'log.info("ordered %s", order.token)',
         "AF804",
+    ),
+    "a cookie over plain HTTP": (
+        'log.info("ordered %s", order.item)',
+        'Response("").set_cookie("last", order.item, secure=False)',
+        "AF807",
     ),
     "a body that is not described": ("order: Order)", "order: dict)", "AF806"),
 }

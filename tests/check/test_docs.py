@@ -45,9 +45,10 @@ def test_every_rule_has_a_section_and_every_section_a_rule():
 @pytest.mark.parametrize("rule", _check.RULES.values(), ids=lambda rule: rule.id)
 def test_a_section_says_what_its_rule_says(rule):
     text = sections()[rule.id]
-    assert rule.title.lower() in text.lower()
+    flowing = " ".join(text.split())
+    assert rule.title.lower() in flowing.lower()
     for part in (rule.severity, *rule.asvs, *rule.api_top_10, f"Why: {rule.why}.", rule.mend):
-        assert part in text
+        assert part in flowing
     assert [each[0] for each in EXAMPLE.findall(text)] == ["Bad", "Good"]
 
 

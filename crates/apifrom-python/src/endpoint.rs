@@ -109,8 +109,7 @@ impl Described {
             ..Guarded::default()
         };
         fields.texts("scopes", &mut guarded.scopes);
-        let gate = fields.some("gate");
-        let source = fields.take("source");
+        let (gate, source) = (fields.some("gate"), fields.take("source"));
         let own = fields.take("protections");
         let inherited = fields.take("inherited");
         let around = ["surround", "inherited_limits", "limits"].map(|name| fields.some(name));

@@ -78,6 +78,8 @@ pub struct SurroundFacts {
     pub csrf: Option<CsrfFacts>,
     /// What browsers are told.
     pub security_headers: Option<HeaderFacts>,
+    /// Whether what comes in clear text is led to TLS, or refused.
+    pub https_redirect: bool,
     /// How many requests pass.
     pub rate_limits: Vec<LimitFacts>,
 }
@@ -443,6 +445,8 @@ pub struct LimitFacts {
     pub cost: u32,
     /// Whose count together: `client`, `identity` or `function`.
     pub key: &'static str,
+    /// What is done while the server that keeps the counts is away; nothing where they are kept here.
+    pub on_failure: Option<&'static str>,
 }
 
 #[cfg(test)]

@@ -6,9 +6,12 @@ judged by `source`. `baseline` says what is known and accepted, `formats` how fi
 
 from __future__ import annotations
 
+import contextlib
 import json
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +20,17 @@ from apifrom import _apifrom
 if TYPE_CHECKING:
     from apifrom.api import API
 
-__all__ = ["LEVELS", "MANUAL", "RULES", "Finding", "Rule", "at_least", "check", "shown_path"]
+__all__ = [
+    "LEVELS",
+    "MANUAL",
+    "RULES",
+    "Finding",
+    "Rule",
+    "at_least",
+    "check",
+    "shown_path",
+    "versions",
+]
 
 LEVELS: Final = ("note", "warning", "error")
 """The severities, the least first."""
@@ -135,6 +148,15 @@ def check(app: API, *, probe: bool = False) -> list[Finding]:
         proved = {(proof["rule"], proof["subject"]): proof["proved"] for proof in proofs}
         findings = [replace(finding, proved=proved.get(finding.key)) for finding in findings]
     return sorted(findings, key=_order)
+
+
+def versions() -> dict[str, str]:
+    """The versions that the program runs with, for whoever compares them with advisories."""
+    found = {"python": platform.python_version()}
+    for name in ("apifrom", "pydantic", "pydantic-core", "email-validator"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _read(found: dict[str, Any]) -> Finding:

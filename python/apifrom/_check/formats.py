@@ -5,12 +5,11 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
 
-from apifrom._check import LEVELS, MANUAL, RULES, Finding, Rule
+from apifrom._check import LEVELS, MANUAL, RULES, Finding, Rule, versions
 
 __all__ = ["FORMATS", "printable"]
 
@@ -51,6 +50,8 @@ def text(target: str, findings: Sequence[Finding]) -> str:
             lines.append(f"    {proof}")
         lines += [f"    why:  {rule.why}", f"    mend: {rule.mend}", f"    {_standards(rule)}"]
     lines += [f"manual {each['area']}: {each['what']}" for each in MANUAL]
+    shown = ", ".join(f"{name} {number}" for name, number in versions().items())
+    lines.append(f"versions {shown}")
     lines.append(f"{target}: {_counts(findings)}; {len(MANUAL)} for people to decide")
     return printable("\n".join(lines)) + "\n"
 
@@ -86,6 +87,7 @@ def as_json(target: str, findings: Sequence[Finding]) -> str:
             for finding in findings
         ],
         "manual": MANUAL,
+        "versions": versions(),
     }
     return json.dumps(written, indent=2) + "\n"
 
@@ -98,12 +100,13 @@ def sarif(target: str, findings: Sequence[Finding]) -> str:
         "tool": {
             "driver": {
                 "name": "apifrom",
-                "version": version("apifrom"),
+                "version": versions()["apifrom"],
                 "rules": [_sarif_rule(rule) for rule in rules],
             }
         },
         "automationDetails": {"id": f"apifrom/{target}"},
         "columnKind": "unicodeCodePoints",
+        "properties": {"versions": versions(), "manual": MANUAL},
         "results": [_sarif_result(one, places[one.rule.id]) for one in findings],
     }
     log = {

@@ -209,6 +209,8 @@ class _Reading:
                 message = f"{shown} is written out by {name}"
                 yield node, self._finding("AF804", node, scope, message)
                 break
+        if name == "set_cookie":
+            yield from self._cookie(node, scope)
         if name == "run" and isinstance(node.func, ast.Attribute):
             yield from self._served(node)
 
@@ -230,6 +232,15 @@ class _Reading:
                 label = value.id if isinstance(value, ast.Name) else f"{scope} {name} {argument}"
                 message = f"{argument} of {name} is written here"
                 yield literal, self._finding("AF801", literal, label.lstrip(), message)
+
+    def _cookie(self, node: ast.Call, scope: str) -> Iterator[tuple[ast.expr, Finding]]:
+        words = {word.arg: getattr(word.value, "value", None) for word in node.keywords}
+        weak = [name for name in ("secure", "httponly") if words.get(name) is False]
+        if str(words.get("samesite", "")).lower() == "none" and "samesite" in words:
+            weak.append("samesite")
+        if weak:
+            message = f"{', '.join(weak)} of a cookie"
+            yield node, self._finding("AF807", node, scope, message)
 
     def _served(self, node: ast.Call) -> Iterator[tuple[ast.expr, Finding]]:
         words = {word.arg: word.value for word in node.keywords}

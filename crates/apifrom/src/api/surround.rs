@@ -12,7 +12,7 @@ use crate::middleware::{
     Presents, RateLimit, RateLimitStage, SecurityHeaders, SecurityHeadersStage, Sharing, Site,
 };
 use crate::security::Authenticator;
-use crate::stage::Stage;
+use crate::stage::{Slot, Stage};
 use crate::store::Stores;
 
 /// What `add_middleware` was given, however often.
@@ -50,6 +50,7 @@ impl Declared {
         SurroundFacts {
             cors: self.cors.first().map(Cors::facts),
             csrf: self.csrf.first().map(Csrf::facts),
+            https_redirect: !self.https_redirect.is_empty(),
             security_headers: self.security_headers.first().map(SecurityHeaders::facts),
             rate_limits: self.rate_limits.iter().map(RateLimit::facts).collect(),
         }
@@ -179,6 +180,9 @@ impl Surround {
             let mut stages = std::mem::take(&mut endpoint.stages).into_vec();
             stages.insert(0, Box::new(stage));
             endpoint.stages = stages.into();
+            if let Some(facts) = &mut endpoint.facts {
+                facts.stages.insert(0, Slot::Https.as_str());
+            }
         }
     }
 

@@ -3,7 +3,9 @@
 //! 1. Each difference names where it is: the endpoint and the field.
 //! 2. A difference is weaker where less is asked, less is told to browsers, or more is let through; it
 //!    is stronger where the other way round. Whatever is neither for certain is changed.
-//! 3. An endpoint that was not there before is weaker where everybody may call it and nobody said why.
+//! 3. What an endpoint has in common with the whole API is written down once, and its difference named
+//!    once.
+//! 4. An endpoint that was not there before is weaker where everybody may call it and nobody said why.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +14,15 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Posture;
+
+/// What an endpoint has in common with the whole API unless it says otherwise.
+const SHARED: [&str; 5] = [
+    "cors",
+    "csrf",
+    "https_redirect",
+    "rate_limits",
+    "security_headers",
+];
 
 /// Which way a difference goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -83,7 +94,20 @@ pub fn compare(before: &str, after: &str) -> Result<Vec<Change>, PostureError> {
     for (place, route) in &before.routes {
         place.clone_into(&mut comparing.subject);
         match after.routes.get(place) {
-            Some(now) => comparing.value("", route, now),
+            Some(now) => {
+                let (mut route, mut now) = (route.clone(), now.clone());
+                for field in SHARED {
+                    let is_shared = route.get(field) == before.api.get(field)
+                        && now.get(field) == after.api.get(field);
+                    if let (true, Some(route), Some(now)) =
+                        (is_shared, route.as_object_mut(), now.as_object_mut())
+                    {
+                        route.remove(field);
+                        now.remove(field);
+                    }
+                }
+                comparing.value("", &route, &now);
+            }
             None => comparing.note("", Direction::Changed, "there", "gone"),
         }
     }
@@ -137,6 +161,10 @@ impl Read {
                 if let Some(fields) = one.as_object_mut() {
                     fields.remove("methods");
                     fields.remove("name");
+                    for field in SHARED {
+                        let shared = api.get(field).cloned().unwrap_or_default();
+                        fields.entry(field).or_insert(shared);
+                    }
                 }
                 routes.insert(format!("{method} {template}"), one);
             }
@@ -242,6 +270,7 @@ fn sense(field: &str) -> Option<Sense> {
         | "methods"
         | "session"
         | "tls"
+        | "https_redirect"
         | "digests"
         | "all"
         | "cost"
@@ -300,7 +329,22 @@ fn holds(more: &Value, less: &Value) -> bool {
 /// A posture as text, its names sorted.
 pub(super) fn sorted(posture: &Posture) -> String {
     // Every field has a form in JSON.
-    let value = serde_json::to_value(posture).unwrap_or_default();
+    let mut value = serde_json::to_value(posture).unwrap_or_default();
+    let api = value.get("api").cloned().unwrap_or_default();
+    let routes = value.get_mut("routes").and_then(Value::as_array_mut);
+    for route in routes
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
+        // What decides, and in which order, follows from the other fields.
+        route.remove("stages");
+        for field in SHARED {
+            if route.get(field) == api.get(field) {
+                route.remove(field);
+            }
+        }
+    }
     let mut text = serde_json::to_string_pretty(&by_name(value)).unwrap_or_default();
     text.push('\n');
     text

@@ -46,6 +46,9 @@ pub(super) fn route(posture: &Posture, route: &RouteFacts, noting: &mut Noting<'
 fn limits<'a>(limits: impl Iterator<Item = &'a LimitFacts>, noting: &mut Noting<'_>) {
     for limit in limits {
         let per_second = u64::from(limit.limit) * 1_000 / limit.window_ms.max(1);
+        if limit.on_failure == Some("insecure_open") {
+            noting.note("AF605", "on_failure is insecure_open");
+        }
         if per_second > FAST {
             noting.note("AF604", format!("{per_second} requests a second pass"));
         }

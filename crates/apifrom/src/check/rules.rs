@@ -133,11 +133,11 @@ rules! {
 "AF102" Error Secrets "shared secret can be guessed"
     why "secrets that stand in examples or repeat themselves are the first that an attacker tries"
     mend "generate a random one and load it with secret(\"NAME\")"
-    asvs ["11.2.3", "13.3.1"] top ["API2:2023"];
+    asvs ["11.5.1", "13.3.1"] top ["API2:2023"];
 "AF103" Warning Secrets "API keys are stored as they are"
     why "whoever reads the program or its memory has every key"
     mend "make keys with `apifrom key new` and list their digests: api_keys={\"sha256:…\": [\"read\"]}"
-    asvs ["13.3.1", "11.4.2"] top ["API2:2023"];
+    asvs ["13.3.1"] top ["API2:2023"];
 "AF104" Error Secrets "passwords are stored as they are"
     why "whoever reads the program or its memory has every password, and people use theirs elsewhere too"
     mend "store what `apifrom password hash` prints"
@@ -145,7 +145,7 @@ rules! {
 "AF105" Error Secrets "API key can be guessed"
     why "a key that is short or repeats itself can be found by trying"
     mend "make keys with `apifrom key new`, which have 130 random bits"
-    asvs ["11.2.3", "6.3.1"] top ["API2:2023"];
+    asvs ["11.5.1", "6.3.1"] top ["API2:2023"];
 "AF106" Warning Secrets "passwords are hashed in different ways"
     why "a user whose hash is cheaper answers sooner, so an attacker learns who exists"
     mend "hash all of them alike with `apifrom password hash`"
@@ -165,7 +165,7 @@ rules! {
 "AF204" Warning Authentication "issuer of tokens is not verified"
     why "keys that are fetched may serve several issuers, each of which then gets in"
     mend "say issuer=\"https://…\" beside jwks_url"
-    asvs ["9.1.3", "10.3.1"] top ["API2:2023"];
+    asvs ["9.1.3"] top ["API2:2023"];
 "AF205" Note Authentication "plain JWTs are taken as access tokens"
     why "a token of another kind by the same server may look alike"
     mend "let the server send at+jwt (RFC 9068) and leave token_types as it is"
@@ -193,11 +193,11 @@ rules! {
 "AF402" Note Transport "answers to every host name"
     why "a page of another name that resolves to this machine (DNS rebinding) reaches the API as its own"
     mend "say API(trusted_hosts=[\"api.example.com\"])"
-    asvs ["4.1.3", "13.2.4"] top ["API8:2023"];
+    asvs ["3.5.4"] top ["API8:2023"];
 "AF403" Warning Transport "forwarding headers of nearly everybody are believed"
     why "a client that is believed chooses its own address, and so escapes limits and forges logs"
     mend "list the addresses of your own proxies in trusted_proxies"
-    asvs ["4.1.3"] top ["API8:2023", "API4:2023"];
+    asvs ["4.1.3", "15.3.4"] top ["API8:2023", "API4:2023"];
 "AF404" Warning Transport "development settings are on"
     why "they relax what protects a server that others reach"
     mend "leave development off; `apifrom dev` sets it by itself"
@@ -277,15 +277,19 @@ rules! {
 "AF602" Warning RateLimit "bodies may be very large"
     why "a few requests fill the memory"
     mend "leave max_body_size at 1 MiB, and raise it on the endpoints that need more"
-    asvs ["5.2.1", "2.4.1"] top ["API4:2023"];
+    asvs ["5.2.1", "15.2.2"] top ["API4:2023"];
 "AF603" Warning RateLimit "JSON may nest very deep"
     why "a small body costs a lot to read"
     mend "leave max_json_depth at 64"
-    asvs ["1.5.3"] top ["API4:2023"];
+    asvs ["15.2.2"] top ["API4:2023"];
 "AF604" Warning RateLimit "rate limit lets nearly everything pass"
     why "a limit that nobody reaches limits nobody"
     mend "set it to a few times what an honest client needs"
     asvs ["2.4.1"] top ["API4:2023"];
+"AF605" Warning RateLimit "rate limit is off while its store is away"
+    why "whoever can keep the store from answering is not limited"
+    mend "leave on_failure at local, or say closed"
+    asvs ["2.4.1", "16.5.3"] top ["API4:2023", "API2:2023"];
 "AF701" Error Errors "answers show the text of failures"
     why "messages of libraries hold paths, statements and values"
     mend "leave debug off; the log has all of it"
@@ -325,11 +329,15 @@ rules! {
 "AF805" Note Dependencies "engine was built for debugging"
     why "it is several times slower, and stops at overflows that a release wraps"
     mend "install the released wheel, or build with --release"
-    asvs ["15.2.1", "13.4.2"] top ["API8:2023"];
+    asvs ["15.2.3", "13.4.2"] top ["API8:2023"];
 "AF806" Note Input "body is not described"
     why "what is not described is not validated"
     mend "annotate the parameter with a Pydantic model, a dataclass or a TypedDict"
-    asvs ["2.2.1"] top ["API3:2023", "API8:2023"];
+    asvs ["2.2.1", "15.3.3"] top ["API3:2023", "API8:2023"];
+"AF807" Warning Headers "cookie is set without its protection"
+    why "a cookie without Secure travels in clear text, one without HttpOnly is read by injected scripts, one with SameSite=None is sent by other sites"
+    mend "leave secure, httponly and samesite at their defaults"
+    asvs ["3.3.1", "3.3.2", "3.3.4"] top ["API8:2023", "API2:2023"];
 }
 
 /// What no program can decide: somebody has to look.

@@ -15,19 +15,19 @@ pub(super) fn route(route: &RouteFacts, noting: &mut Noting<'_>) {
                 }
                 CredentialFacts::ApiKey(keys) => {
                     if keys.plain > 0 {
-                        let message = format!("{name}: {} as they are", count(keys.plain, "key"));
+                        let message = format!("{name}: {} in plain text", count(keys.plain, "key"));
                         noting.note("AF103", message);
                     }
                     if keys.guessable > 0 {
                         let message =
-                            format!("{name}: {} can be guessed", count(keys.guessable, "key"));
+                            format!("{name}: {} easily guessed", count(keys.guessable, "key"));
                         noting.note("AF105", message);
                     }
                 }
                 CredentialFacts::Basic(users) => {
                     if users.plain > 0 {
                         let plain = count(users.plain, "password");
-                        noting.note("AF104", format!("{name}: {plain} as they are"));
+                        noting.note("AF104", format!("{name}: {plain} in plain text"));
                     }
                     let kinds = users.hashes.len() + usize::from(users.plain > 0);
                     if !users.hashes.is_empty() && kinds > 1 {

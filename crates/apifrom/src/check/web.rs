@@ -8,8 +8,8 @@ use crate::facts::{
     ServerFacts, SurroundFacts,
 };
 
-/// Half a year, in seconds.
-const HSTS: u32 = 15_552_000;
+/// A year, in seconds, which ASVS 3.4.1 asks for.
+const HSTS: u32 = 31_536_000;
 
 pub(super) fn api(posture: &Posture, noting: &mut Noting<'_>) {
     surround(posture, noting);

@@ -45,8 +45,8 @@ impl Authenticator for Compiled {
         &self.1
     }
 
-    fn is_presented(&self, _: &Head) -> bool {
-        false
+    fn is_presented(&self, head: &Head) -> bool {
+        head.headers.contains_key("x-token")
     }
 
     fn authenticate(&self, head: &Head, _context: &Context) -> Attempt {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use apifrom::check::{
     Direction, Posture, Promise, Severity, Verdict, attack, compare, judge, probe, rule,
 };
-use apifrom::middleware::{Cors, Csrf, RateLimit, SecurityHeaders};
+use apifrom::middleware::{Cors, Csrf, HttpsRedirect, RateLimit, SecurityHeaders};
 use apifrom::security::{ApiKeyRequired, BasicAuthRequired, JwtRequired};
 use apifrom::testing::TestClient;
 use apifrom::{Api, EndpointSpec, Engine, ErrorHandling, IntoResponse, Reply, Request};
@@ -168,6 +168,8 @@ fn what_got_weaker_and_what_got_stronger_is_told_apart() {
     };
     let (listed, other) = (open("https://a.example"), open("https://b.example"));
     assert_eq!(directions(&listed, &other), [Direction::Changed]);
+    // What all endpoints share is named once.
+    assert_eq!(compare(&listed, &other).unwrap().len(), 1);
     let tight = safe(&calls).add_middleware(RateLimit::new(10, Duration::from_mins(1)));
     let tight = posture(tight).lock();
     assert_eq!(directions(&before, &tight), [Direction::Stronger]);
@@ -357,4 +359,29 @@ fn a_request_proves_what_lets_it_in_and_calls_nothing() {
     );
     assert_eq!(proofs.len(), proved.len());
     assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn what_leads_to_tls_is_tried_and_written_down() {
+    let calls = Arc::default();
+    let led = || safe(&calls).add_middleware(HttpsRedirect::new());
+    let report = attacked(&led().build().unwrap());
+    assert_eq!(report.broken().count(), 0, "{report}");
+    let tried = report
+        .trials
+        .iter()
+        .filter(|trial| trial.promise == Promise::PlainHttp);
+    assert!(tried.filter(|trial| trial.verdict == Verdict::Held).count() >= 4);
+    let (before, after) = (posture(led()).lock(), posture(safe(&calls)).lock());
+    let changes = compare(&before, &after).unwrap();
+    assert!(
+        changes
+            .iter()
+            .all(|change| change.direction == Direction::Weaker)
+    );
+    assert!(
+        changes
+            .iter()
+            .any(|change| change.field == "https_redirect")
+    );
 }

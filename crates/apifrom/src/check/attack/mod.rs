@@ -102,6 +102,8 @@ pub enum Promise {
     ForeignHost,
     /// A forwarding header of nobody in particular is not believed.
     ForgedProxyHeader,
+    /// What comes in clear text reaches nothing.
+    PlainHttp,
     /// What is beyond the limit is refused.
     RateLimit,
 }
@@ -129,6 +131,7 @@ impl Promise {
             Self::NoCsrfToken => "no-csrf-token",
             Self::ForeignHost => "foreign-host",
             Self::ForgedProxyHeader => "forged-proxy-header",
+            Self::PlainHttp => "plain-http",
             Self::RateLimit => "rate-limit",
         }
     }

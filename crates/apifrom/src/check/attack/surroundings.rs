@@ -116,6 +116,13 @@ pub(super) async fn route(
         paths(attacker, target, good.is_some()).await;
         methods(attacker, target, good.is_some()).await;
     }
+    if target.route.surround.https_redirect {
+        let mut ask = target.ask().with(good.unwrap_or_default());
+        ask.tls = false;
+        attacker
+            .refused(target, Promise::PlainHttp, ask, good.is_some())
+            .await;
+    }
     cross_site(attacker, target, good).await;
     oversized(attacker, target, good).await;
     limited(attacker, target, good).await;

@@ -261,7 +261,23 @@ impl RateLimit {
                 Key::Identity => "identity",
                 Key::Function(_) => "function",
             },
+            on_failure: self.failing(),
         }
+    }
+
+    #[cfg(feature = "redis")]
+    fn failing(&self) -> Option<&'static str> {
+        self.redis.as_ref().map(|_| match self.on_failure {
+            OnFailure::Local => "local",
+            OnFailure::Closed => "closed",
+            OnFailure::InsecureOpen => "insecure_open",
+        })
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_self, reason = "it has a store only with the feature")]
+    fn failing(&self) -> Option<&'static str> {
+        None
     }
 
     /// The limit as requests meet it.
