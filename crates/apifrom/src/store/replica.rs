@@ -252,11 +252,12 @@ impl Keeper {
                 },
                 Err(why) => why,
             };
-            self.first = None;
             if !std::mem::replace(&mut is_away, true) {
                 let what = format!("{away}; what is revoked elsewhere is not known here");
                 self.shared.say("store_unavailable", Level::Error, &what);
             }
+            // Not before: whoever waits speaks next, for what came to nothing so far.
+            self.first = None;
             if self.refuse_for(BETWEEN).await {
                 return;
             }
