@@ -62,6 +62,7 @@ class Server:
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""
+        log = (self.folder / "log").open("ab")
         self._process = subprocess.Popen(
             [
                 self._programs / "postgres",
@@ -79,8 +80,9 @@ class Server:
             extra_groups=[] if self._user else None,
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("ab"),
+            stderr=log,
         )
+        log.close()
         deadline = time.monotonic() + 60
         db = Database(self.url())
         while True:

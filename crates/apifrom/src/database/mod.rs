@@ -409,5 +409,6 @@ fn only(rows: &Rows) -> Result<Option<Row>, DatabaseError> {
     Ok(rows.get(0))
 }
 
-#[cfg(all(test, feature = "database-sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "database-sqlite")]
 mod tests;

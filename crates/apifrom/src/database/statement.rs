@@ -618,8 +618,7 @@ impl Reader<'_> {
         self.at += 1;
         loop {
             match (self.byte(0), self.byte(1)) {
-                (Some(b'\\'), Some(_)) => self.at += 2,
-                (Some(b'\''), Some(b'\'')) => self.at += 2,
+                (Some(b'\\'), Some(_)) | (Some(b'\''), Some(b'\'')) => self.at += 2,
                 (Some(b'\''), _) => break,
                 (Some(_), _) => self.at += 1,
                 (None, _) => return Err(unclosed("quote")),
@@ -876,6 +875,96 @@ mod tests {
                 let length: usize = statement.pieces.iter().map(|piece| piece.len()).sum();
                 prop_assert!(length <= sql.len());
                 prop_assert_eq!(statement.pieces.len(), statement.places.len() + 1);
+            }
+        }
+    }
+
+    fn postgres(sql: &str, given: &Parameters) -> Result<String, String> {
+        let statement = Statement::parse(sql, Dialect::Postgres).map_err(|why| why.to_string())?;
+        let bound = statement.bind(given).map_err(|why| why.to_string())?;
+        assert_eq!(bound.values.len(), bound.places.len());
+        Ok(bound.text.into_owned())
+    }
+
+    #[test]
+    fn postgres_is_given_numbers_and_its_own_quotes_are_left_alone() {
+        for (sql, given, text) in [
+            ("SELECT ?, ?", params![1, 2], "SELECT $1, $2"),
+            (
+                "SELECT :a, :b, :a::text",
+                params! { "a" => 1, "b" => 2 },
+                "SELECT $1, $2, $1::text",
+            ),
+            ("WHERE a=b?AND", params![1], "WHERE a=b $1 AND"),
+            ("SELECT a ?? ?", params![1], "SELECT a ? $1"),
+            ("SELECT a ??| ?", params![1], "SELECT a ?| $1"),
+            (
+                "SELECT $$?$$, $a$ $$ :x $a$, a$b$c",
+                params![],
+                "SELECT $$?$$, $a$ $$ :x $a$, a$b$c",
+            ),
+            (
+                r"SELECT E'\'?', '\', ?",
+                params![1],
+                r"SELECT E'\'?', '\', $1",
+            ),
+            (
+                "SELECT /* /* */ ? */ ?",
+                params![1],
+                "SELECT /* /* */ ? */ $1",
+            ),
+            (
+                "SELECT a[?], a[1:2], @a, a #> b",
+                params![1],
+                "SELECT a[$1], a[1:2], @a, a #> b",
+            ),
+            (
+                "a IN (?) AND b = ?",
+                params![list([1, 2]), 3],
+                "a IN ($1,$2) AND b = $3",
+            ),
+            (
+                "a IN :l OR b IN(:l)",
+                params! { "l" => list([1, 2]) },
+                "a IN ($1,$2) OR b IN($1,$2)",
+            ),
+            ("a NOT IN ?", params![list([0_i64; 0])], "a <> ALL ('{}')"),
+            ("a in(?)", params![list([0_i64; 0])], "a = ANY ('{}')"),
+            ("ROLLBACK TO here", params![], "ROLLBACK TO here"),
+        ] {
+            assert_eq!(postgres(sql, &given).as_deref(), Ok(text), "{sql}");
+        }
+        for (sql, said) in [
+            ("SELECT $1", "are no placeholders"),
+            ("SELECT ?1", "are no placeholders"),
+            ("SELECT $a$ ?", "not closed"),
+            ("SELECT E'a\\'", "not closed"),
+            ("SELECT /* /* */", "not closed"),
+            ("SELECT E'a'\n'?'", "behind an E''"),
+            ("SELECT 1e'?'", "a number"),
+            ("SELECT 1; SELECT 2", "one statement"),
+            ("Begin", "begin()"),
+            ("END", "begin()"),
+            ("ROLLBACK", "rollback()"),
+            ("ROLLBACK WORK", "rollback()"),
+            ("copy a from stdin", "COPY"),
+        ] {
+            let error = postgres(sql, &params![]).unwrap_err();
+            assert!(error.contains(said), "{sql}: {error}");
+        }
+        let nobody = params![list([0_i64; 0])];
+        let error = postgres("SELECT f(?), xin (1)", &nobody).unwrap_err();
+        assert!(error.contains("behind IN alone"), "{error}");
+        assert!(postgres("SELECT 1 WHERE a_in (?)", &nobody).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_text_is_reading_it_ends_and_its_placeholders_are_counted(text in "\\PC*") {
+            for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+                if let Ok(statement) = Statement::parse(&text, dialect) {
+                    prop_assert_eq!(statement.pieces.len(), statement.places.len() + 1);
+                }
             }
         }
     }

@@ -146,12 +146,12 @@ fn broken_rule(error: &DbError) -> String {
         "23P01" => "an exclusion",
         _ => "a rule",
     };
-    let mut message = format!("{rule} is violated");
-    if let Some(table) = error.table() {
-        message.push_str(&format!(" in the table {table}"));
-    }
-    if let Some(name) = error.column().or(error.constraint()) {
-        message.push_str(&format!(": {name}"));
-    }
-    message
+    let table = error.table().map(|table| format!(" in the table {table}"));
+    let name = error.column().or(error.constraint());
+    let name = name.map(|name| format!(": {name}"));
+    format!(
+        "{rule} is violated{}{}",
+        table.unwrap_or_default(),
+        name.unwrap_or_default()
+    )
 }

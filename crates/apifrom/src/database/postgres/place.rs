@@ -1,6 +1,7 @@
 //! Where a server is, and how it is reached.
 
 use std::fmt;
+use std::panic::RefUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub(in super::super) struct Place {
     config: Config,
     tls: MakeRustlsConnect,
 }
+
+/// Nothing of it changes, so a panic leaves nothing half done.
+impl RefUnwindSafe for Place {}
 
 /// Without the password.
 impl fmt::Debug for Place {

@@ -117,6 +117,8 @@ impl Session {
     }
 
     pub(in super::super) fn commit(&self) -> Result<(), DatabaseError> {
+        // A statement that was cancelled, or whose answer never came, undid it.
+        self.check()?;
         // It would answer COMMIT as if nothing had happened, and keep nothing.
         if self.has_failed.load(Ordering::Relaxed) {
             self.rollback()?;
@@ -177,6 +179,16 @@ impl Session {
         !self.is_broken.load(Ordering::Relaxed) && !self.client.is_closed()
     }
 
+    /// Refuses to go on where what the server did is not known.
+    fn check(&self) -> Result<(), DatabaseError> {
+        if self.is_usable() {
+            return Ok(());
+        }
+        Err(DatabaseError::unavailable(
+            "the connection to PostgreSQL is lost, and what its transaction did is undone",
+        ))
+    }
+
     /// Runs text that holds no values.
     fn run(&self, sql: &str, limit: Duration) -> Result<(), DatabaseError> {
         let client = Arc::clone(&self.client);
@@ -194,6 +206,7 @@ impl Session {
         parameters: &Parameters,
         needs_rows: bool,
     ) -> Result<Outcome, DatabaseError> {
+        self.check()?;
         let bound = statement.bind(parameters)?;
         for (value, place) in bound.values.iter().zip(&bound.places) {
             fit(value, &statement.called(*place))?;
@@ -298,7 +311,8 @@ impl Session {
 
 /// True for an error about a value, before anything was sent.
 fn is_own(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<super::values::Misfit>())
+    std::error::Error::source(error)
+        .is_some_and(<dyn std::error::Error>::is::<super::values::Misfit>)
 }
 
 async fn prepare(
