@@ -73,7 +73,8 @@ class Server:
                     "-c",
                     f"unix_socket_directories={self.folder}",
                 ),
-                *("-c", "max_connections=200"),
+                # Processes are killed here, and never the machine.
+                *("-c", "max_connections=200", "-c", "fsync=off"),
             ],
             user=self._user,
             group=self._user,
@@ -104,7 +105,7 @@ class Server:
 
     def close(self) -> None:
         """Ends it and deletes its files."""
-        self.stop(signal.SIGINT)
+        self.stop()
         with contextlib.suppress(OSError):
             shutil.rmtree(self.folder)
 
