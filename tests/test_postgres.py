@@ -17,6 +17,7 @@ from apifrom.database import (
     IntegrityError,
     StatementError,
     UnstorableValue,
+    insecure_raw,
 )
 from apifrom.exceptions import ConfigurationError
 from apifrom.testing import TestClient
@@ -230,6 +231,16 @@ def test_a_transaction_that_nobody_ends_is_undone(db):
     del transaction
     assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
     assert db.stats().in_use == 0
+
+
+@pytest.mark.parametrize("given", ["id, tags", "id AS a, id AS a"])
+def test_what_cannot_be_answered_is_not_done(db, given):
+    db.execute("CREATE TABLE tagged (id INT, tags TEXT[])")
+    with pytest.raises(StatementError):
+        db.query(insecure_raw(f"INSERT INTO tagged VALUES (1, '{{a}}') RETURNING {given}"))
+    assert not db.query("SELECT id FROM tagged")
+    db.execute("INSERT INTO tagged VALUES (1, ?)", ["{a,b}"])
+    assert db.query_one("SELECT tags::text FROM tagged") == {"tags": "{a,b}"}
 
 
 def test_a_changed_table_is_planned_anew(db):

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_core::Stream as _;
 use tokio::runtime::Handle;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Statement as Prepared};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -17,7 +18,7 @@ use super::super::error::DatabaseError;
 use super::super::rows::{Columns, Rows};
 use super::super::statement::{Bound, Statement};
 use super::super::value::{Parameters, Value};
-use super::values::{Given, Read, fit};
+use super::values::{Given, Read, fit, is_read};
 use super::{NoResult, Phase, converted, wait};
 
 /// How many prepared statements a connection keeps.
@@ -364,6 +365,15 @@ async fn answered(
         count: 0,
         changed: 0,
     };
+    if needs_rows {
+        // What cannot be answered must not be done either.
+        Columns::new(outcome.names.clone())?;
+        for column in prepared.columns() {
+            if !is_read(column.type_()) {
+                return Err(unread(column.name(), column.type_()).into());
+            }
+        }
+    }
     let has_values = !values.is_empty();
     let given: Vec<Given> = values
         .into_iter()
@@ -397,9 +407,12 @@ async fn answered(
     outcome.changed = rows.rows_affected().unwrap_or_default();
     match misread.filter(|_| needs_rows) {
         None => Ok(outcome),
-        Some((name, kind)) => Err(DatabaseError::statement(format!(
-            "the column {name} is of the type {kind}, which has no value here; cast it: {name}::text"
-        ))
-        .into()),
+        Some((name, kind)) => Err(unread(&name, &kind).into()),
     }
+}
+
+fn unread(name: &str, kind: &Type) -> DatabaseError {
+    DatabaseError::statement(format!(
+        "the column {name} of the type {kind} holds what is no value here; cast it: {name}::text"
+    ))
 }

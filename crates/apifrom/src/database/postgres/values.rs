@@ -166,6 +166,31 @@ impl<'a> FromSql<'a> for Read {
     }
 }
 
+/// Whether columns of the type can be read.
+pub(super) fn is_read(kind: &Type) -> bool {
+    let kind = base(kind);
+    let is_known = matches!(
+        *kind,
+        Type::BOOL
+            | Type::INT2
+            | Type::INT4
+            | Type::INT8
+            | Type::OID
+            | Type::FLOAT4
+            | Type::FLOAT8
+            | Type::BYTEA
+            | Type::NUMERIC
+            | Type::UUID
+            | Type::DATE
+            | Type::TIME
+            | Type::TIMESTAMP
+            | Type::TIMESTAMPTZ
+            | Type::JSONB
+            | Type::VOID
+    );
+    is_known || is_text(kind)
+}
+
 fn is_text(kind: &Type) -> bool {
     let is_known = matches!(
         *kind,
