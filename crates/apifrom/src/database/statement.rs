@@ -39,15 +39,7 @@ impl From<&'static str> for Sql {
 /// Whose statements these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    #[cfg_attr(
-        not(feature = "database-postgres"),
-        expect(dead_code, reason = "one database is compiled in")
-    )]
     Postgres,
-    #[cfg_attr(
-        not(feature = "database-sqlite"),
-        expect(dead_code, reason = "one database is compiled in")
-    )]
     Sqlite,
 }
 
@@ -72,13 +64,6 @@ pub(super) struct Bound<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) values: Vec<&'a Value>,
     /// Which placeholder each value is for.
-    #[cfg_attr(
-        not(feature = "database-postgres"),
-        expect(
-            dead_code,
-            reason = "PostgreSQL alone says what type a placeholder has"
-        )
-    )]
     pub(super) places: Vec<usize>,
 }
 
