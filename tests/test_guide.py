@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
+from apifrom.database import Database
 from apifrom.exceptions import ConfigurationError
 from apifrom.security import create_jwt_token
 from apifrom.testing import TestClient
@@ -432,6 +433,23 @@ def test_the_sql_block_gives_the_one_user_and_takes_injections_as_data(tmp_path,
         assert (answer.status_code, answer.json()) == (200, {"id": 2, "name": "Bob"})
         assert client.get("/users/3").status_code == 404
         for injection in ("1 OR 1=1", "1;DROP TABLE users", "1'--", "1e0", "9" * 20):
+            assert client.get(f"/users/{quote(injection)}").status_code == 422
+        assert client.get("/users/1").json() == {"id": 1, "name": "Ann"}
+    module.db.close()
+
+
+def test_the_sql_block_gives_the_same_on_postgresql(postgres_url):
+    source = block("SQL Injection Prevention", "Best Practices")
+    assert "sqlite:///app.db" in source
+    with Database(postgres_url).transaction() as transaction:
+        transaction.execute("CREATE TABLE users (id SERIAL PRIMARY KEY, name TEXT)")
+        transaction.execute("INSERT INTO users (name) VALUES ('Ann'), ('Bob')")
+    module = load(source.replace("sqlite:///app.db", postgres_url), "guide_12")
+    with TestClient(module.app) as client:
+        answer = client.get("/users/2")
+        assert (answer.status_code, answer.json()) == (200, {"id": 2, "name": "Bob"})
+        assert client.get("/users/3").status_code == 404
+        for injection in ("1 OR 1=1", "1;DROP TABLE users", "1'--", "1e0", "9" * 20, "9" * 10):
             assert client.get(f"/users/{quote(injection)}").status_code == 422
         assert client.get("/users/1").json() == {"id": 1, "name": "Ann"}
     module.db.close()

@@ -1110,15 +1110,25 @@ class Transaction:
 class BaseDatabase:
     """What `apifrom.database.Database` is made of."""
 
-    def __new__(cls, url: str, *, pool_size: int = 16, patience: float = 5.0) -> Self:
+    def __new__(
+        cls,
+        url: str,
+        *,
+        pool_size: int = 16,
+        patience: float = 5.0,
+        deadline: float = 30.0,
+    ) -> Self:
         """Describes a database; nothing is opened before it is used.
 
         Args:
             url: `sqlite:///app.db` in the working directory, `sqlite:////var/app.db`, or
-                `sqlite://:memory:`, which has one connection.
+                `sqlite://:memory:`, which has one connection; or
+                `postgresql://user:password@host:5432/name`, by TLS where the host is elsewhere.
             pool_size: How many connections there may be: 1 to 1000.
             patience: How long a caller waits for a connection, or for a lock, in seconds: a
                 thousandth to 3600.
+            deadline: How long a statement may run on PostgreSQL before it is cancelled, in seconds:
+                a thousandth to 3600. Not for migrations.
 
         Raises:
             ConfigurationError: What is wrong, all of it.

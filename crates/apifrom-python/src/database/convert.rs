@@ -100,7 +100,7 @@ fn one(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Value> {
         return Ok(Value::Null);
     }
     if let Ok(flag) = value.cast::<PyBool>() {
-        return Ok(Value::Integer(flag.is_true().into()));
+        return Ok(Value::Bool(flag.is_true()));
     }
     if is_one_of(value, "enum", "Enum")? {
         return one(&value.getattr(intern!(py, "value"))?, name);
@@ -168,6 +168,7 @@ fn is_one_of(value: &Bound<'_, PyAny>, module: &str, class: &str) -> PyResult<bo
 /// The Python value of a column.
 pub(super) fn to_python(py: Python<'_>, value: &Value) -> PyResult<Py<PyAny>> {
     Ok(match value {
+        Value::Bool(flag) => PyBool::new(py, *flag).to_owned().into_any().unbind(),
         Value::Integer(number) => number.into_pyobject(py)?.into_any().unbind(),
         Value::Real(number) => PyFloat::new(py, *number).into_any().unbind(),
         Value::Text(text) => PyString::new(py, text).into_any().unbind(),

@@ -254,12 +254,19 @@ pub(crate) struct PyDatabase(Database);
 #[pymethods]
 impl PyDatabase {
     #[new]
-    #[pyo3(signature = (url, *, pool_size = 16, patience = 5.0))]
-    fn new(py: Python<'_>, url: &str, pool_size: usize, patience: f64) -> PyResult<Self> {
+    #[pyo3(signature = (url, *, pool_size = 16, patience = 5.0, deadline = 30.0))]
+    fn new(
+        py: Python<'_>,
+        url: &str,
+        pool_size: usize,
+        patience: f64,
+        deadline: f64,
+    ) -> PyResult<Self> {
         static ERROR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let mut options = DatabaseOptions::default();
         options.pool_size = pool_size;
         options.patience = Duration::try_from_secs_f64(patience).unwrap_or_default();
+        options.deadline = Duration::try_from_secs_f64(deadline).unwrap_or_default();
         match Database::open_with(url, &options) {
             Ok(database) => Ok(Self(database)),
             Err(errors) => {

@@ -38,12 +38,6 @@ impl From<(&'static str, &'static str)> for Migration {
     }
 }
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS apifrom_migrations (
-    place INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    digest BLOB NOT NULL
-)";
-
 pub(super) fn run(database: &Database, migrations: &[Migration]) -> Result<usize, DatabaseError> {
     for (index, migration) in migrations.iter().enumerate() {
         let earlier = migrations.iter().take(index);
@@ -54,7 +48,6 @@ pub(super) fn run(database: &Database, migrations: &[Migration]) -> Result<usize
             )));
         }
     }
-    database.execute(TABLE, ())?;
     let mut count = 0;
     // One after the other, each looking again: another process may be doing the same.
     while step(database, migrations)? {
@@ -66,6 +59,7 @@ pub(super) fn run(database: &Database, migrations: &[Migration]) -> Result<usize
 /// Runs the next step; false where there is none.
 fn step(database: &Database, migrations: &[Migration]) -> Result<bool, DatabaseError> {
     database.transaction(|transaction| {
+        transaction.prepare_migrations()?;
         let done = transaction.query(
             "SELECT name, digest FROM apifrom_migrations ORDER BY place",
             (),

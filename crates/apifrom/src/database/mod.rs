@@ -38,11 +38,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backend;
 mod compose;
 mod error;
 mod migration;
 mod pool;
+#[cfg(feature = "database-postgres")]
+mod postgres;
 mod rows;
+#[cfg(feature = "database-sqlite")]
 mod sqlite;
 mod statement;
 mod transaction;
@@ -53,6 +57,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+pub use self::backend::Executed;
+use self::backend::{Place, Session};
 #[doc(hidden)]
 pub use self::compose::compose;
 pub use self::compose::{Identifier, ident, insecure_raw, sql};
@@ -61,8 +67,6 @@ pub use self::migration::Migration;
 pub use self::pool::DatabaseStats;
 use self::pool::Pool;
 pub use self::rows::{Row, Rows};
-pub use self::sqlite::Executed;
-use self::sqlite::{Place, Session};
 pub use self::statement::Sql;
 use self::statement::Statement;
 pub use self::transaction::Transaction;
@@ -80,6 +84,7 @@ struct Inner {
     place: Place,
     pool: Pool<Session>,
     patience: Duration,
+    deadline: Duration,
     known: RwLock<HashMap<Box<str>, Arc<Statement>>>,
 }
 
@@ -92,6 +97,9 @@ pub struct DatabaseOptions {
     /// How long a caller waits for a connection, or for a lock: a millisecond to an hour. Defaults to
     /// five seconds.
     pub patience: Duration,
+    /// How long a statement may run on PostgreSQL before it is cancelled: a millisecond to an hour. Not for
+    /// migrations. Defaults to thirty seconds.
+    pub deadline: Duration,
 }
 
 impl Default for DatabaseOptions {
@@ -99,13 +107,14 @@ impl Default for DatabaseOptions {
         Self {
             pool_size: 16,
             patience: Duration::from_secs(5),
+            deadline: Duration::from_secs(30),
         }
     }
 }
 
 impl Database {
-    /// The database at `url`: `sqlite:///app.db` in the working directory, `sqlite:////var/app.db`, or
-    /// `sqlite://:memory:`. Nothing is opened before it is used, so that a server starts though its
+    /// The database at `url`: `sqlite:///app.db` in the working directory, `sqlite:////var/app.db`,
+    /// `sqlite://:memory:`, or `postgresql://user:password@host:5432/name`. Nothing is opened before it is used, so that a server starts though its
     /// database does not answer yet; [`Database::ping`] opens it.
     ///
     /// # Errors
@@ -121,31 +130,35 @@ impl Database {
     pub fn open_with(url: &str, options: &DatabaseOptions) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut wrong = |field, message: String| errors.push(ConfigError::new(field, message));
-        let place = parse(url)
+        let place = Place::parse(url)
             .map_err(|why| wrong("database.url", why))
-            .unwrap_or(Place::Memory);
+            .ok();
         if !(1..=1_000).contains(&options.pool_size) {
             let message = format!("expected 1 to 1000, found {}", options.pool_size);
             wrong("database.pool_size", message);
         }
-        if !(Duration::from_millis(1)..=Duration::from_hours(1)).contains(&options.patience) {
-            let message = format!(
-                "expected a millisecond to an hour, found {:?}",
-                options.patience
-            );
-            wrong("database.patience", message);
+        for (field, time) in [
+            ("database.patience", options.patience),
+            ("database.deadline", options.deadline),
+        ] {
+            if !(Duration::from_millis(1)..=Duration::from_hours(1)).contains(&time) {
+                let message = format!("expected a millisecond to an hour, found {time:?}");
+                wrong(field, message);
+            }
         }
-        if !errors.is_empty() {
+        let Some(place) = place.filter(|_| errors.is_empty()) else {
             return Err(errors);
-        }
-        let size = match place {
-            Place::File(_) => options.pool_size,
-            Place::Memory => 1,
+        };
+        let size = if place.is_single() {
+            1
+        } else {
+            options.pool_size
         };
         Ok(Self(Arc::new(Inner {
             place,
             pool: Pool::new(size, options.patience),
             patience: options.patience,
+            deadline: options.deadline,
             known: RwLock::default(),
         })))
     }
@@ -264,6 +277,9 @@ impl Database {
     /// True when a call of [`Database::query`] with `sql` may have to wait for another caller.
     #[doc(hidden)]
     pub fn may_wait(&self, sql: &str) -> bool {
+        if self.0.place.is_remote() {
+            return true;
+        }
         let only_reads = self.statement(sql).map(|known| known.only_reads());
         only_reads == Ok(false) || !self.0.pool.has_room()
     }
@@ -305,7 +321,7 @@ impl Database {
             return Ok(Arc::clone(statement));
         }
         drop(known);
-        let statement = Arc::new(Statement::parse(sql)?);
+        let statement = Arc::new(Statement::parse(sql, self.0.place.dialect())?);
         let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
         // Programs have far fewer; composed ones may be many, and are read again.
         if known.len() >= KNOWN {
@@ -324,7 +340,7 @@ impl Database {
         let result = work(session.get()?);
         // A statement of the program's own may have begun one.
         if session.get()?.is_in_transaction() {
-            session.get()?.run("ROLLBACK")?;
+            session.get()?.rollback()?;
             return Err(DatabaseError::statement(
                 "a transaction is begun by transaction() or begin(), not by a statement",
             ));
@@ -351,7 +367,9 @@ struct Lent {
 impl Lent {
     fn new(database: &Database) -> Result<Self, DatabaseError> {
         let inner = &database.0;
-        let session = inner.pool.take(|| inner.place.open(inner.patience))?;
+        let session = inner.pool.take(Session::is_usable, || {
+            inner.place.open(inner.patience, inner.deadline)
+        })?;
         Ok(Self {
             database: database.clone(),
             session: Some(session),
@@ -371,7 +389,8 @@ impl Drop for Lent {
             return;
         };
         // One that cannot be rolled back must not be handed to anybody else.
-        if session.is_in_transaction() && session.run("ROLLBACK").is_err() {
+        let is_clean = !session.is_in_transaction() || session.rollback().is_ok();
+        if !is_clean || !session.is_usable() {
             drop(session);
             self.database.0.pool.forget();
         } else {
@@ -390,17 +409,6 @@ fn only(rows: &Rows) -> Result<Option<Row>, DatabaseError> {
     Ok(rows.get(0))
 }
 
-/// Where the database at `url` is. Nothing of a URL is shown: it may hold a password.
-fn parse(url: &str) -> Result<Place, String> {
-    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
-    match scheme {
-        "sqlite" => Place::parse(rest),
-        "postgresql" | "postgres" | "mysql" | "mariadb" => Err(format!(
-            "expected sqlite:///…: {scheme} is not supported yet"
-        )),
-        _ => Err("expected sqlite:///app.db, sqlite:////var/app.db or sqlite://:memory:".into()),
-    }
-}
-
 #[cfg(test)]
+#[cfg(feature = "database-sqlite")]
 mod tests;

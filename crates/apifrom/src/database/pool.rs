@@ -52,12 +52,13 @@ impl<C> Pool<C> {
         }
     }
 
-    /// A connection: one that is idle, a new one, or the next that comes back.
+    /// A connection: one that is idle and usable, a new one, or the next that comes back.
     ///
     /// # Errors
     /// When none can be opened, none came back in time, or the pool is closed.
     pub(super) fn take(
         &self,
+        is_usable: impl Fn(&C) -> bool,
         open: impl FnOnce() -> Result<C, DatabaseError>,
     ) -> Result<C, DatabaseError> {
         let mut state = self.lock();
@@ -66,8 +67,13 @@ impl<C> Pool<C> {
             if state.is_closed {
                 return Err(DatabaseError::unavailable("the database was closed"));
             }
-            if let Some(connection) = state.idle.pop_back() {
-                return Ok(connection);
+            // One that was lost while nobody used it makes room for a new one.
+            while let Some(connection) = state.idle.pop_back() {
+                if is_usable(&connection) {
+                    return Ok(connection);
+                }
+                state.open -= 1;
+                drop(connection);
             }
             if state.open < self.size {
                 state.open += 1;

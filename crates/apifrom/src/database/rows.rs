@@ -204,6 +204,7 @@ impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_none(),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
             Self::Integer(number) => serializer.serialize_i64(*number),
             Self::Real(number) if number.is_finite() => serializer.serialize_f64(*number),
             Self::Real(_) => Err(S::Error::custom("a number that is not finite has no form")),
@@ -287,6 +288,7 @@ impl Field<'_> {
         let kind = self.value.kind();
         let visited: Result<V::Value, ReadError> = match self.value {
             Value::Null => visitor.visit_none(),
+            Value::Bool(flag) => visitor.visit_bool(*flag),
             Value::Integer(number) => visitor.visit_i64(*number),
             Value::Real(number) => visitor.visit_f64(*number),
             Value::Text(text) => visitor.visit_str(text),
@@ -325,6 +327,7 @@ impl<'de> Deserializer<'de> for Field<'_> {
     /// SQLite has no type of its own for truth.
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match self.value {
+            Value::Bool(flag) => visitor.visit_bool(*flag),
             Value::Integer(0) => visitor.visit_bool(false),
             Value::Integer(1) => visitor.visit_bool(true),
             _ => Err(self.misfit(&"0 or 1")),

@@ -14,6 +14,7 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
 
+use super::backend::Executed;
 use super::error::{DatabaseError, DatabaseErrorKind};
 use super::rows::{Columns, Rows};
 use super::statement::{Bound, Statement};
@@ -103,16 +104,6 @@ impl Place {
     }
 }
 
-/// What a statement did that gives no rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Executed {
-    /// How many rows were inserted, changed or deleted.
-    pub rows: u64,
-    /// The key of the row that was inserted last on this connection; 0 where there is none.
-    pub last_id: i64,
-}
-
 /// One open connection.
 pub(super) struct Session {
     connection: Connection,
@@ -190,7 +181,7 @@ impl Session {
         statement: &Statement,
         parameters: &Parameters,
     ) -> Result<CachedStatement<'_>, DatabaseError> {
-        let Bound { text, values } = statement.bind(parameters)?;
+        let Bound { text, values, .. } = statement.bind(parameters)?;
         let mut prepared = self
             .connection
             .prepare_cached(&text)
@@ -218,6 +209,7 @@ impl ToSql for Given<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self.0 {
             Value::Null => ValueRef::Null,
+            Value::Bool(flag) => ValueRef::Integer((*flag).into()),
             Value::Integer(number) => ValueRef::Integer(*number),
             Value::Real(number) => ValueRef::Real(*number),
             Value::Text(text) => ValueRef::Text(text.as_bytes()),

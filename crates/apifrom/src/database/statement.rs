@@ -2,9 +2,13 @@
 //!
 //! 1. `?` and `:name` are placeholders, one kind in a statement; `?1`, `:1`, `@name` and `$name` are none,
 //!    and are refused: SQLite would take them for some, and where nothing is given for NULL.
-//! 2. Nothing in strings, quoted names and comments is a placeholder, and `::` is none.
+//! 2. Nothing in strings, quoted names and comments is a placeholder, and `::` is none. PostgreSQL also has
+//!    `$tag$` quotes, `E''` strings, comments within comments, `[` for arrays, and operators with a `?`,
+//!    which is written `??` there.
 //! 3. A statement is one: what stands behind its `;` is refused.
 //! 4. A list stands for as many values as it has, and for a list of no members where it has none.
+//! 5. PostgreSQL is given `$1`, `$2`…, one for each name however often it stands there. A statement there
+//!    neither begins nor ends a transaction: its connection would go back to the pool with it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -32,15 +36,23 @@ impl From<&'static str> for Sql {
     }
 }
 
+/// Whose statements these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Postgres,
+    Sqlite,
+}
+
 /// A statement that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Statement {
+    dialect: Dialect,
     /// The pieces between the placeholders, one more than there are of these.
     pieces: Vec<Box<str>>,
     /// Which of `names` each placeholder is; nothing for `?`.
     places: Vec<Option<usize>>,
     names: Vec<Box<str>>,
-    /// The text with `?` for each.
+    /// The text with `?` or `$1` for each.
     plain: Box<str>,
     /// True for what begins like a query: it never waits for whoever writes.
     only_reads: bool,
@@ -51,6 +63,8 @@ pub(super) struct Statement {
 pub(super) struct Bound<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) values: Vec<&'a Value>,
+    /// Which placeholder each value is for.
+    pub(super) places: Vec<usize>,
 }
 
 /// What a list of no members is compared with.
@@ -61,12 +75,14 @@ impl Statement {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, DatabaseError> {
+    pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Self, DatabaseError> {
         if text.contains('\0') {
             return Err(DatabaseError::statement("the statement holds a NUL"));
         }
         let mut reader = Reader {
+            dialect,
             text,
+            carried: String::new(),
             at: 0,
             begin: 0,
             pieces: Vec::new(),
@@ -86,16 +102,24 @@ impl Statement {
                 "the statement has both ? and :name; use one kind",
             ));
         }
-        reader
-            .pieces
-            .push(text.get(reader.begin..).unwrap_or_default().into());
-        Ok(Self {
+        reader.end_piece(text.len());
+        let mut statement = Self {
+            dialect,
             only_reads: reader.only_reads,
-            plain: reader.pieces.join("?").into(),
+            plain: "".into(),
             pieces: reader.pieces,
             places: reader.places,
             names: reader.names,
-        })
+        };
+        statement.plain = match dialect {
+            Dialect::Sqlite => statement.pieces.join("?").into(),
+            Dialect::Postgres => {
+                let one = Parameter::One(Value::Null);
+                let all = vec![&one; statement.places.len()];
+                statement.numbered(&all)?.0.into()
+            }
+        };
+        Ok(statement)
     }
 
     /// True for what begins like a query: it never waits for whoever writes.
@@ -109,25 +133,139 @@ impl Statement {
     /// Names the parameter that is missing, too many, or that no database holds.
     pub(super) fn bind<'a>(&'a self, given: &'a Parameters) -> Result<Bound<'a>, DatabaseError> {
         let parameters = self.parameters(given)?;
+        let has_lists = parameters
+            .iter()
+            .any(|parameter| matches!(parameter, Parameter::List(_)));
         let mut values = Vec::with_capacity(parameters.len());
-        let mut has_lists = false;
+        let mut places = Vec::with_capacity(parameters.len());
         for (place, parameter) in parameters.iter().enumerate() {
-            match parameter {
-                Parameter::One(value) => values.push(self.checked(value, place)?),
-                Parameter::List(list) => {
-                    has_lists = true;
-                    for value in list {
-                        values.push(self.checked(value, place)?);
-                    }
-                }
+            if self.is_repeated(place) {
+                continue;
+            }
+            let members = match parameter {
+                Parameter::One(value) => std::slice::from_ref(value),
+                Parameter::List(list) => list.as_slice(),
+            };
+            for value in members {
+                values.push(self.checked(value, place)?);
+                places.push(place);
             }
         }
-        let text = if has_lists {
-            Cow::Owned(self.spread(&parameters))
-        } else {
-            Cow::Borrowed(&*self.plain)
+        let text = match self.dialect {
+            _ if !has_lists => Cow::Borrowed(&*self.plain),
+            Dialect::Sqlite => Cow::Owned(self.spread(&parameters)),
+            Dialect::Postgres => Cow::Owned(self.numbered(&parameters)?.0),
         };
-        Ok(Bound { text, values })
+        Ok(Bound {
+            text,
+            values,
+            places,
+        })
+    }
+
+    /// True where PostgreSQL has the value already, by the same name.
+    fn is_repeated(&self, place: usize) -> bool {
+        let name = self.places.get(place).copied().flatten();
+        self.dialect == Dialect::Postgres
+            && name.is_some()
+            && self.places.iter().take(place).any(|other| *other == name)
+    }
+
+    /// The text with `$1`, `$2`…, and how many there are.
+    fn numbered(&self, parameters: &[&Parameter]) -> Result<(String, usize), DatabaseError> {
+        let mut text = String::with_capacity(self.plain.len() + 16);
+        let mut count = 0;
+        let mut firsts = vec![0; self.names.len()];
+        for (index, piece) in self.pieces.iter().enumerate() {
+            text.push_str(piece);
+            let Some(parameter) = parameters.get(index) else {
+                break;
+            };
+            let name = self.places.get(index).copied().flatten();
+            let known = name.filter(|_| self.is_repeated(index));
+            let first = known.and_then(|name| firsts.get(name).copied());
+            let length = match parameter {
+                Parameter::One(_) => 1,
+                Parameter::List(list) => list.len(),
+            };
+            let first = first.unwrap_or_else(|| {
+                let first = count + 1;
+                count += length;
+                if let Some(known) = name.and_then(|name| firsts.get_mut(name)) {
+                    *known = first;
+                }
+                first
+            });
+            let next = self.pieces.get(index + 1).map(|next| next.as_bytes());
+            let is_bracketed = piece.trim_end().ends_with('(')
+                && next.is_some_and(|next| next.trim_ascii_start().starts_with(b")"));
+            if matches!(parameter, Parameter::List(list) if list.is_empty()) {
+                self.put_none(&mut text, is_bracketed, index)?;
+                continue;
+            }
+            let is_list = matches!(parameter, Parameter::List(_)) && !is_bracketed;
+            // `b$1` would be a name.
+            if text
+                .bytes()
+                .next_back()
+                .is_some_and(|byte| in_name(byte) || byte == b'$')
+            {
+                text.push(' ');
+            }
+            text.push_str(if is_list { "(" } else { "" });
+            for number in first..first + length {
+                // Writing into a `String` cannot fail.
+                let comma = if number > first { "," } else { "" };
+                let _ = write!(text, "{comma}${number}");
+            }
+            text.push_str(if is_list { ")" } else { "" });
+            if next
+                .and_then(|next| next.first())
+                .is_some_and(|byte| in_name(*byte))
+            {
+                text.push(' ');
+            }
+        }
+        Ok((text, count))
+    }
+
+    /// Makes `IN` of a list without members what it means: PostgreSQL wants one of the right type there,
+    /// and `'{}'` is an array of any.
+    fn put_none(
+        &self,
+        text: &mut String,
+        is_bracketed: bool,
+        place: usize,
+    ) -> Result<(), DatabaseError> {
+        let before = text.trim_end();
+        let before = if is_bracketed {
+            before.strip_suffix('(')
+        } else {
+            Some(before)
+        };
+        let before = before.unwrap_or_default().trim_end();
+        let without = |text: &str, word: &str| {
+            let begin = text.len().checked_sub(word.len())?;
+            let last = text.get(begin..)?;
+            let is_word = last.eq_ignore_ascii_case(word)
+                && !text.get(..begin)?.bytes().next_back().is_some_and(in_name);
+            is_word.then(|| text.get(..begin).unwrap_or_default().trim_end().len())
+        };
+        let Some(length) = without(before, "in") else {
+            return Err(DatabaseError::statement(format!(
+                "{} is a list without members, which may stand behind IN alone",
+                self.called(place)
+            )));
+        };
+        let before = before.get(..length).unwrap_or_default();
+        let (length, compared) = match without(before, "not") {
+            Some(length) => (length, " <> ALL "),
+            None => (length, " = ANY "),
+        };
+        text.truncate(length);
+        text.push_str(compared);
+        text.push_str(if is_bracketed { "('{}'" } else { "('{}')" });
+        Ok(())
     }
 
     fn parameters<'a>(&self, given: &'a Parameters) -> Result<Vec<&'a Parameter>, DatabaseError> {
@@ -237,7 +375,10 @@ impl Statement {
 
 /// Walks through a statement, byte by byte: everything that it looks for is ASCII.
 struct Reader<'a> {
+    dialect: Dialect,
     text: &'a str,
+    /// What the piece holds already that is not in the text as it is.
+    carried: String,
     at: usize,
     /// Where the piece begins that is being read.
     begin: usize,
@@ -270,6 +411,7 @@ impl Reader<'_> {
                     if !self.has_words {
                         self.has_words = true;
                         self.only_reads = self.begins_query();
+                        self.check_first_word()?;
                     }
                     self.word(byte)?;
                 }
@@ -280,8 +422,15 @@ impl Reader<'_> {
 
     fn word(&mut self, byte: u8) -> Result<(), DatabaseError> {
         match byte {
-            b'\'' | b'"' | b'`' => self.skip_quoted(byte)?,
-            b'[' => self.skip_bracketed()?,
+            b'\'' | b'"' => self.skip_quoted(byte)?,
+            b'`' if self.dialect == Dialect::Sqlite => self.skip_quoted(byte)?,
+            b'[' if self.dialect == Dialect::Sqlite => self.skip_bracketed()?,
+            b'?' if self.byte(1) == Some(b'?') && self.dialect == Dialect::Postgres => {
+                let piece = self.text.get(self.begin..=self.at).unwrap_or_default();
+                self.carried.push_str(piece);
+                self.at += 2;
+                self.begin = self.at;
+            }
             b'?' => {
                 if self
                     .byte(1)
@@ -305,6 +454,9 @@ impl Reader<'_> {
                 });
                 self.place(Some(known), 1 + length);
             }
+            b'$' if self.dialect == Dialect::Postgres && self.skip_dollar_quoted()? => {}
+            // Operators and parts of arrays there.
+            b'@' | b'#' | b':' if self.dialect == Dialect::Postgres => self.at += 1,
             b'@' | b'$' | b'#' | b':' if self.byte(1).is_some_and(in_name) => {
                 return Err(DatabaseError::statement(
                     ":1, @name and $name are no placeholders; use ? or :name",
@@ -312,6 +464,7 @@ impl Reader<'_> {
             }
             byte if starts_name(byte) || byte.is_ascii_digit() => {
                 // A name may hold a `$`, which then begins nothing.
+                let begin = self.at;
                 self.at += 1;
                 while self
                     .byte(0)
@@ -319,8 +472,60 @@ impl Reader<'_> {
                 {
                     self.at += 1;
                 }
+                if self.dialect == Dialect::Postgres {
+                    self.check_word(begin)?;
+                }
             }
             _ => self.at += 1,
+        }
+        Ok(())
+    }
+
+    /// Looks at the word from `begin` to here as PostgreSQL reads it.
+    fn check_word(&mut self, begin: usize) -> Result<(), DatabaseError> {
+        let word = self.text.get(begin..self.at).unwrap_or_default();
+        let is_quoted = self.byte(0) == Some(b'\'');
+        if word.starts_with(|first: char| first.is_ascii_digit()) {
+            // Older servers read a number and then something else, newer ones refuse it.
+            if is_quoted || word.contains('$') {
+                return Err(DatabaseError::statement(
+                    "a number in the statement runs into what stands behind it",
+                ));
+            }
+        } else if is_quoted && word.eq_ignore_ascii_case("e") {
+            self.skip_escaped()?;
+        }
+        Ok(())
+    }
+
+    /// What begins or ends a transaction would leave the connection in another state than is known, and
+    /// `COPY` talks another way.
+    fn check_first_word(&self) -> Result<(), DatabaseError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(());
+        }
+        let length = self.name_length(0);
+        let word = self.text.get(self.at..self.at + length).unwrap_or_default();
+        let rest = self.text.get(self.at + length..).unwrap_or_default();
+        let is = |known: &&str| word.eq_ignore_ascii_case(known);
+        if ["begin", "start", "commit", "end", "abort", "prepare"]
+            .iter()
+            .any(is)
+        {
+            return Err(DatabaseError::statement(
+                "a transaction is begun by transaction() or begin() and ended by commit() or rollback(), \
+                 not by a statement",
+            ));
+        }
+        if is(&"rollback") && !goes_to(rest) {
+            return Err(DatabaseError::statement(
+                "a transaction is undone by rollback(), not by a statement",
+            ));
+        }
+        if is(&"copy") {
+            return Err(DatabaseError::statement(
+                "COPY is not supported; use INSERT",
+            ));
         }
         Ok(())
     }
@@ -343,24 +548,116 @@ impl Reader<'_> {
     }
 
     fn place(&mut self, name: Option<usize>, length: usize) {
-        let piece = self.text.get(self.begin..self.at).unwrap_or_default();
-        self.pieces.push(piece.into());
+        self.end_piece(self.at);
         self.places.push(name);
         self.at += length;
         self.begin = self.at;
     }
 
+    fn end_piece(&mut self, end: usize) {
+        let mut piece = std::mem::take(&mut self.carried);
+        piece.push_str(self.text.get(self.begin..end).unwrap_or_default());
+        self.pieces.push(piece.into());
+    }
+
     fn skip_line(&mut self) {
-        while self.byte(0).is_some_and(|byte| byte != b'\n') {
-            self.at += 1;
-        }
+        let is_end = |byte| byte == b'\n' || byte == b'\r' && self.dialect == Dialect::Postgres;
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().take_while(|byte| !is_end(**byte)).count();
     }
 
     fn skip_comment(&mut self) -> Result<(), DatabaseError> {
+        if self.dialect == Dialect::Postgres {
+            return self.skip_nested();
+        }
         let rest = self.text.get(self.at + 2..).unwrap_or_default();
         let end = rest.find("*/").ok_or_else(|| unclosed("comment"))?;
         self.at += 2 + end + 2;
         Ok(())
+    }
+
+    /// A comment that may hold others.
+    fn skip_nested(&mut self) -> Result<(), DatabaseError> {
+        let mut depth = 0_usize;
+        loop {
+            match (self.byte(0), self.byte(1)) {
+                (Some(b'/'), Some(b'*')) => {
+                    depth += 1;
+                    self.at += 2;
+                }
+                (Some(b'*'), Some(b'/')) => {
+                    depth -= 1;
+                    self.at += 2;
+                    if depth == 0 {
+                        return Ok(());
+                    }
+                }
+                (Some(_), _) => self.at += 1,
+                (None, _) => return Err(unclosed("comment")),
+            }
+        }
+    }
+
+    /// A string whose backslashes hide quotes.
+    fn skip_escaped(&mut self) -> Result<(), DatabaseError> {
+        self.at += 1;
+        loop {
+            match (self.byte(0), self.byte(1)) {
+                (Some(b'\\'), Some(_)) | (Some(b'\''), Some(b'\'')) => self.at += 2,
+                (Some(b'\''), _) => break,
+                (Some(_), _) => self.at += 1,
+                (None, _) => return Err(unclosed("quote")),
+            }
+        }
+        self.at += 1;
+        // On another line the string would go on, and its backslashes with it.
+        let mut ahead = Self {
+            dialect: self.dialect,
+            text: self.text,
+            carried: String::new(),
+            at: self.at,
+            begin: self.at,
+            pieces: Vec::new(),
+            places: Vec::new(),
+            names: Vec::new(),
+            has_words: false,
+            only_reads: false,
+            ended: false,
+        };
+        while let Some(byte) = ahead.byte(0) {
+            match byte {
+                b'-' if ahead.byte(1) == Some(b'-') => ahead.skip_line(),
+                byte if byte.is_ascii_whitespace() || byte == 0x0b => ahead.at += 1,
+                b'\'' => {
+                    return Err(DatabaseError::statement(
+                        "a string stands behind an E'' string; join them with ||",
+                    ));
+                }
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Skips `$tag$…$tag$`; false where none begins here.
+    fn skip_dollar_quoted(&mut self) -> Result<bool, DatabaseError> {
+        let length = match self.byte(1) {
+            Some(b'$') => 0,
+            Some(first) if starts_name(first) => self.name_length(1),
+            _ => return Ok(false),
+        };
+        let quote = self
+            .text
+            .get(self.at..self.at + length + 2)
+            .unwrap_or_default();
+        if quote.len() < 2 || !quote.ends_with('$') {
+            return Ok(false);
+        }
+        let begin = self.at + quote.len();
+        let rest = self.text.get(begin..).unwrap_or_default();
+        let end = rest.find(quote).ok_or_else(|| unclosed("quote"))?;
+        self.at = begin + end + quote.len();
+        Ok(true)
     }
 
     /// A doubled quote stands for itself, so it ends one and begins another.
@@ -377,6 +674,16 @@ impl Reader<'_> {
         self.at += 1 + end + 1;
         Ok(())
     }
+}
+
+/// Whether what stands behind `ROLLBACK` is `[WORK | TRANSACTION] TO`.
+fn goes_to(rest: &str) -> bool {
+    let mut words = rest.split_ascii_whitespace();
+    let mut word = words.next().unwrap_or_default();
+    if word.eq_ignore_ascii_case("work") || word.eq_ignore_ascii_case("transaction") {
+        word = words.next().unwrap_or_default();
+    }
+    word.eq_ignore_ascii_case("to")
 }
 
 fn unclosed(what: &str) -> DatabaseError {
@@ -400,12 +707,12 @@ mod tests {
     use crate::params;
 
     fn text(sql: &str, given: &Parameters) -> String {
-        let statement = Statement::parse(sql).unwrap();
+        let statement = Statement::parse(sql, Dialect::Sqlite).unwrap();
         statement.bind(given).unwrap().text.into_owned()
     }
 
     fn message(sql: &str, given: &Parameters) -> String {
-        match Statement::parse(sql) {
+        match Statement::parse(sql, Dialect::Sqlite) {
             Ok(statement) => statement.bind(given).unwrap_err().to_string(),
             Err(error) => error.to_string(),
         }
@@ -419,7 +726,7 @@ mod tests {
         let named = "SELECT :a, ':a', :b_1, :a";
         let given = params! { "a" => 1, "b_1" => 2 };
         assert_eq!(text(named, &given), "SELECT ?, ':a', ?, ?");
-        let statement = Statement::parse(named).unwrap();
+        let statement = Statement::parse(named, Dialect::Sqlite).unwrap();
         let values = statement.bind(&given).unwrap().values;
         assert_eq!(
             values,
@@ -433,7 +740,7 @@ mod tests {
 
     #[test]
     fn a_query_is_told_by_its_first_word() {
-        let only_reads = |sql: &str| Statement::parse(sql).unwrap().only_reads();
+        let only_reads = |sql: &str| Statement::parse(sql, Dialect::Sqlite).unwrap().only_reads();
         for query in ["SELECT 1", " -- x\n select 1", "/* x */ VALUES (1)"] {
             assert!(only_reads(query), "{query}");
         }
@@ -548,11 +855,101 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_breaks_the_reader(sql in "[ -~\\n\u{e4}]{0,40}|[?:a-c'\"`\\[\\]/*;$@ -]{0,30}") {
-            if let Ok(statement) = Statement::parse(&sql) {
+            if let Ok(statement) = Statement::parse(&sql, Dialect::Sqlite) {
                 // What is between the placeholders is the text itself.
                 let length: usize = statement.pieces.iter().map(|piece| piece.len()).sum();
                 prop_assert!(length <= sql.len());
                 prop_assert_eq!(statement.pieces.len(), statement.places.len() + 1);
+            }
+        }
+    }
+
+    fn postgres(sql: &str, given: &Parameters) -> Result<String, String> {
+        let statement = Statement::parse(sql, Dialect::Postgres).map_err(|why| why.to_string())?;
+        let bound = statement.bind(given).map_err(|why| why.to_string())?;
+        assert_eq!(bound.values.len(), bound.places.len());
+        Ok(bound.text.into_owned())
+    }
+
+    #[test]
+    fn postgres_is_given_numbers_and_its_own_quotes_are_left_alone() {
+        for (sql, given, text) in [
+            ("SELECT ?, ?", params![1, 2], "SELECT $1, $2"),
+            (
+                "SELECT :a, :b, :a::text",
+                params! { "a" => 1, "b" => 2 },
+                "SELECT $1, $2, $1::text",
+            ),
+            ("WHERE a=b?AND", params![1], "WHERE a=b $1 AND"),
+            ("SELECT a ?? ?", params![1], "SELECT a ? $1"),
+            ("SELECT a ??| ?", params![1], "SELECT a ?| $1"),
+            (
+                "SELECT $$?$$, $a$ $$ :x $a$, a$b$c",
+                params![],
+                "SELECT $$?$$, $a$ $$ :x $a$, a$b$c",
+            ),
+            (
+                r"SELECT E'\'?', '\', ?",
+                params![1],
+                r"SELECT E'\'?', '\', $1",
+            ),
+            (
+                "SELECT /* /* */ ? */ ?",
+                params![1],
+                "SELECT /* /* */ ? */ $1",
+            ),
+            (
+                "SELECT a[?], a[1:2], @a, a #> b",
+                params![1],
+                "SELECT a[$1], a[1:2], @a, a #> b",
+            ),
+            (
+                "a IN (?) AND b = ?",
+                params![list([1, 2]), 3],
+                "a IN ($1,$2) AND b = $3",
+            ),
+            (
+                "a IN :l OR b IN(:l)",
+                params! { "l" => list([1, 2]) },
+                "a IN ($1,$2) OR b IN($1,$2)",
+            ),
+            ("a NOT IN ?", params![list([0_i64; 0])], "a <> ALL ('{}')"),
+            ("a in(?)", params![list([0_i64; 0])], "a = ANY ('{}')"),
+            ("ROLLBACK TO here", params![], "ROLLBACK TO here"),
+        ] {
+            assert_eq!(postgres(sql, &given).as_deref(), Ok(text), "{sql}");
+        }
+        for (sql, said) in [
+            ("SELECT $1", "are no placeholders"),
+            ("SELECT ?1", "are no placeholders"),
+            ("SELECT $a$ ?", "not closed"),
+            ("SELECT E'a\\'", "not closed"),
+            ("SELECT /* /* */", "not closed"),
+            ("SELECT E'a'\n'?'", "behind an E''"),
+            ("SELECT 1e'?'", "a number"),
+            ("SELECT 1; SELECT 2", "one statement"),
+            ("Begin", "begin()"),
+            ("END", "begin()"),
+            ("ROLLBACK", "rollback()"),
+            ("ROLLBACK WORK", "rollback()"),
+            ("copy a from stdin", "COPY"),
+        ] {
+            let error = postgres(sql, &params![]).unwrap_err();
+            assert!(error.contains(said), "{sql}: {error}");
+        }
+        let nobody = params![list([0_i64; 0])];
+        let error = postgres("SELECT f(?), xin (1)", &nobody).unwrap_err();
+        assert!(error.contains("behind IN alone"), "{error}");
+        assert!(postgres("SELECT 1 WHERE a_in (?)", &nobody).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_text_is_reading_it_ends_and_its_placeholders_are_counted(text in "\\PC*") {
+            for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+                if let Ok(statement) = Statement::parse(&text, dialect) {
+                    prop_assert_eq!(statement.pieces.len(), statement.places.len() + 1);
+                }
             }
         }
     }

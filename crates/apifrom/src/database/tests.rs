@@ -353,6 +353,7 @@ fn whoever_waits_for_a_connection_is_told_why_in_time() {
     let options = DatabaseOptions {
         pool_size: 1,
         patience: Duration::from_millis(50),
+        ..DatabaseOptions::default()
     };
     let db = Database::open_with(&folder.url(), &options).unwrap();
     let kept = db.begin().unwrap();
@@ -390,17 +391,17 @@ fn a_file_that_cannot_be_used_is_named() {
 
 #[test]
 fn a_url_is_a_place_that_is_known() {
-    let place = |url: &str| Database::open(url).map(|db| db.0.place.clone());
+    let place = |url: &str| Database::open(url).map(|db| format!("{:?}", db.0.place));
     assert_eq!(
         place("sqlite:///app.db").unwrap(),
-        Place::File("app.db".into())
+        r#"Sqlite(File("app.db"))"#
     );
     assert_eq!(
         place("sqlite:////var/a.db").unwrap(),
-        Place::File("/var/a.db".into())
+        r#"Sqlite(File("/var/a.db"))"#
     );
     for memory in ["sqlite://:memory:", "sqlite:///:memory:"] {
-        assert_eq!(place(memory).unwrap(), Place::Memory, "{memory}");
+        assert_eq!(place(memory).unwrap(), "Sqlite(Memory)", "{memory}");
     }
     for wrong in [
         "",
@@ -412,7 +413,7 @@ fn a_url_is_a_place_that_is_known() {
         "sqlite://app.db",
         "sqlite:///app.db?mode=ro",
         "mongodb://user:hunter2@host/db",
-        "postgresql://user:hunter2@host/db",
+        "postgresql://user:hunter2@host:x/db",
     ] {
         let error = place(wrong).unwrap_err();
         assert_eq!(error.path(), "database.url", "{wrong}");
@@ -421,8 +422,9 @@ fn a_url_is_a_place_that_is_known() {
     let options = DatabaseOptions {
         pool_size: 0,
         patience: Duration::ZERO,
+        deadline: Duration::ZERO,
     };
-    assert_eq!(Database::open_with("x", &options).unwrap_err().len(), 3);
+    assert_eq!(Database::open_with("x", &options).unwrap_err().len(), 4);
 }
 
 #[test]

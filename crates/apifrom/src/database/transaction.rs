@@ -2,16 +2,18 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::backend::{Executed, Session};
 use super::error::DatabaseError;
 use super::rows::{Row, Rows};
-use super::sqlite::{Executed, Session};
 use super::statement::Sql;
 use super::value::Parameters;
 use super::{Database, Lent, only};
 
 /// A transaction. What is not committed when it is dropped is rolled back.
 ///
-/// It takes the right to write when it begins, so that two never wait for each other in a circle.
+/// On SQLite it takes the right to write when it begins, so that two never wait for each other in a circle.
+/// On PostgreSQL it has the server's own isolation, by default "read committed": what is read to be written
+/// again is read with `FOR UPDATE`. A statement that failed there ends it: it can only be rolled back.
 pub struct Transaction {
     database: Database,
     /// `None` when it is over.
@@ -21,7 +23,7 @@ pub struct Transaction {
 impl Transaction {
     pub(super) fn begin(database: &Database) -> Result<Self, DatabaseError> {
         let lent = Lent::new(database)?;
-        lent.get()?.run("BEGIN IMMEDIATE")?;
+        lent.get()?.begin()?;
         Ok(Self {
             database: database.clone(),
             lent: Mutex::new(Some(lent)),
@@ -69,7 +71,7 @@ impl Transaction {
     /// # Errors
     /// [`DatabaseError`]: nothing of it is kept.
     pub fn commit(&self) -> Result<(), DatabaseError> {
-        self.end("COMMIT")
+        self.end(Session::commit)
     }
 
     /// Undoes what was done.
@@ -77,7 +79,7 @@ impl Transaction {
     /// # Errors
     /// [`DatabaseError`]; nothing of it is kept either way.
     pub fn rollback(&self) -> Result<(), DatabaseError> {
-        self.end("ROLLBACK")
+        self.end(Session::rollback)
     }
 
     /// [`Transaction::query`], for text that is known to be a literal elsewhere.
@@ -98,6 +100,10 @@ impl Transaction {
         self.with(|session| session.execute(&statement, parameters))
     }
 
+    pub(super) fn prepare_migrations(&self) -> Result<(), DatabaseError> {
+        self.with(Session::prepare_migrations)
+    }
+
     pub(super) fn run_all(&self, sql: &str) -> Result<(), DatabaseError> {
         self.with(|session| session.run_all(sql))
     }
@@ -113,17 +119,20 @@ impl Transaction {
         if session.is_in_transaction() {
             return result;
         }
-        // SQLite ends a transaction by itself where it cannot go on; a COMMIT in a statement does too.
+        // Where a connection is lost its own error says so. SQLite ends a transaction by itself where it cannot go on; a COMMIT in a statement does too.
         result.and(Err(DatabaseError::statement(
             "the transaction was ended by a statement; use commit() or rollback()",
         )))
     }
 
-    fn end(&self, how: &'static str) -> Result<(), DatabaseError> {
+    fn end(
+        &self,
+        how: impl FnOnce(&Session) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
         let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
         // Going back, it rolls back what could not be committed.
         let lent = lent.take().ok_or_else(over)?;
-        lent.get()?.run(how)
+        how(lent.get()?)
     }
 }
 

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 pub enum Value {
     /// `NULL`.
     Null,
+    /// Yes or no. SQLite has no such columns and keeps 1 or 0.
+    Bool(bool),
     /// A whole number of 64 bits.
     Integer(i64),
     /// A floating-point number; never one that is not a number.
@@ -23,6 +25,7 @@ impl Value {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "NULL",
+            Self::Bool(_) => "a truth value",
             Self::Integer(_) => "a whole number",
             Self::Real(_) => "a number",
             Self::Text(_) => "text",
@@ -59,7 +62,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
-        Self::Integer(value.into())
+        Self::Bool(value)
     }
 }
 

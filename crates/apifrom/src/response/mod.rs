@@ -9,7 +9,7 @@ mod streaming;
 pub use self::answer::{RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of};
 pub use self::body::{ResponseBody, StreamError};
 pub use self::into_response::IntoResponse;
-#[cfg(feature = "database-sqlite")]
+#[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
 pub(crate) use self::into_response::json;
 pub use self::problem::Problem;
 pub(crate) use self::problem::{Disclosure, shape, shape_answered};

@@ -1,0 +1,189 @@
+//! The databases there are, behind one face.
+
+use std::time::Duration;
+
+use super::error::DatabaseError;
+#[cfg(feature = "database-postgres")]
+use super::postgres;
+use super::rows::Rows;
+#[cfg(feature = "database-sqlite")]
+use super::sqlite;
+use super::statement::{Dialect, Statement};
+use super::value::Parameters;
+
+/// What a statement did that gives no rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Executed {
+    /// How many rows were inserted, changed or deleted.
+    pub rows: u64,
+    /// SQLite: the key of the row that was inserted last on this connection. PostgreSQL: the whole number
+    /// that `RETURNING` gave first of the last row. 0 where there is none.
+    pub last_id: i64,
+}
+
+/// Where a database is.
+#[derive(Debug)]
+pub(super) enum Place {
+    #[cfg(feature = "database-postgres")]
+    Postgres(Box<postgres::Place>),
+    #[cfg(feature = "database-sqlite")]
+    Sqlite(sqlite::Place),
+}
+
+impl Place {
+    /// Where the database at `url` is. Nothing of a URL is shown: it may hold a password.
+    pub(super) fn parse(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+        let _ = rest;
+        match scheme {
+            #[cfg(feature = "database-sqlite")]
+            "sqlite" => sqlite::Place::parse(rest).map(Self::Sqlite),
+            #[cfg(feature = "database-postgres")]
+            "postgresql" | "postgres" => postgres::Place::parse(url)
+                .map(Box::new)
+                .map(Self::Postgres),
+            #[cfg(not(feature = "database-sqlite"))]
+            "sqlite" => Err("SQLite is the feature database-sqlite, which is off".into()),
+            #[cfg(not(feature = "database-postgres"))]
+            "postgresql" | "postgres" => {
+                Err("PostgreSQL is the feature database-postgres, which is off".into())
+            }
+            "mysql" | "mariadb" => Err(format!(
+                "expected sqlite:///… or postgresql://…: {scheme} is not supported yet"
+            )),
+            _ => Err(
+                "expected sqlite:///app.db, sqlite:////var/app.db, sqlite://:memory: or \
+                      postgresql://user:password@host/name"
+                    .into(),
+            ),
+        }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            #[cfg(feature = "database-postgres")]
+            Self::Postgres(_) => Dialect::Postgres,
+            #[cfg(feature = "database-sqlite")]
+            Self::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// True where there can be one connection alone.
+    pub(super) fn is_single(&self) -> bool {
+        match self {
+            #[cfg(feature = "database-postgres")]
+            Self::Postgres(_) => false,
+            #[cfg(feature = "database-sqlite")]
+            Self::Sqlite(place) => *place == sqlite::Place::Memory,
+        }
+    }
+
+    /// True where every call waits for a server.
+    pub(super) fn is_remote(&self) -> bool {
+        self.dialect() == Dialect::Postgres
+    }
+
+    pub(super) fn open(
+        &self,
+        patience: Duration,
+        deadline: Duration,
+    ) -> Result<Session, DatabaseError> {
+        let _ = deadline;
+        match self {
+            #[cfg(feature = "database-postgres")]
+            Self::Postgres(place) => {
+                let session = place.open(patience, deadline)?;
+                Ok(Session::Postgres(Box::new(session)))
+            }
+            #[cfg(feature = "database-sqlite")]
+            Self::Sqlite(place) => place.open(patience).map(Session::Sqlite),
+        }
+    }
+}
+
+/// One open connection.
+pub(super) enum Session {
+    #[cfg(feature = "database-postgres")]
+    Postgres(Box<postgres::Session>),
+    #[cfg(feature = "database-sqlite")]
+    Sqlite(sqlite::Session),
+}
+
+macro_rules! each {
+    ($session:expr, $known:ident => $postgres:expr, $sqlite:expr) => {
+        match $session {
+            #[cfg(feature = "database-postgres")]
+            Session::Postgres($known) => $postgres,
+            #[cfg(feature = "database-sqlite")]
+            Session::Sqlite($known) => $sqlite,
+        }
+    };
+}
+
+impl Session {
+    pub(super) fn query(
+        &self,
+        statement: &Statement,
+        parameters: &Parameters,
+    ) -> Result<Rows, DatabaseError> {
+        each!(self, known => known.query(statement, parameters), known.query(statement, parameters))
+    }
+
+    pub(super) fn execute(
+        &self,
+        statement: &Statement,
+        parameters: &Parameters,
+    ) -> Result<Executed, DatabaseError> {
+        each!(
+            self,
+            known => known.execute(statement, parameters),
+            known.execute(statement, parameters)
+        )
+    }
+
+    pub(super) fn begin(&self) -> Result<(), DatabaseError> {
+        each!(self, known => known.begin(), known.run("BEGIN IMMEDIATE"))
+    }
+
+    pub(super) fn commit(&self) -> Result<(), DatabaseError> {
+        each!(self, known => known.commit(), known.run("COMMIT"))
+    }
+
+    pub(super) fn rollback(&self) -> Result<(), DatabaseError> {
+        each!(self, known => known.rollback(), known.run("ROLLBACK"))
+    }
+
+    /// Runs a migration, which may be several statements.
+    pub(super) fn run_all(&self, sql: &str) -> Result<(), DatabaseError> {
+        each!(self, known => known.run_all(sql), known.run_all(sql))
+    }
+
+    /// Makes the table of the migrations, and keeps other processes from running any meanwhile.
+    pub(super) fn prepare_migrations(&self) -> Result<(), DatabaseError> {
+        each!(
+            self,
+            known => known.prepare_migrations(),
+            known.run(
+                "CREATE TABLE IF NOT EXISTS apifrom_migrations (
+                    place INTEGER PRIMARY KEY,
+                    name TEXT NOT NULL UNIQUE,
+                    digest BLOB NOT NULL
+                )"
+            )
+        )
+    }
+
+    /// True while a transaction is open.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        each!(self, known => known.is_in_transaction(), known.is_in_transaction())
+    }
+
+    /// False where it must not be used again.
+    pub(super) fn is_usable(&self) -> bool {
+        each!(self, known => known.is_usable(), {
+            let _ = known;
+            true
+        })
+    }
+}

@@ -1,0 +1,447 @@
+"""PostgreSQL: what is its own, on a server that the tests start."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+import threading
+import time
+import uuid
+
+import pytest
+
+from apifrom import API
+from apifrom.database import (
+    Database,
+    DatabaseUnavailable,
+    IntegrityError,
+    StatementError,
+    UnstorableValue,
+    insecure_raw,
+)
+from apifrom.exceptions import ConfigurationError
+from apifrom.testing import TestClient
+from tests.postgres_server import PASSWORD, Server
+
+
+@pytest.fixture
+def db(postgres_url):
+    db = Database(postgres_url)
+    db.execute("CREATE TABLE users (id SERIAL PRIMARY KEY, name TEXT NOT NULL UNIQUE, age INT)")
+    db.execute_many("INSERT INTO users (name, age) VALUES (?, ?)", [("ann", 40), ("bob", None)])
+    yield db
+    db.close()
+
+
+UUID = uuid.UUID(int=7)
+MOMENT = datetime.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "back"),
+    [
+        ("smallint", 2**15 - 1, 2**15 - 1),
+        ("integer", -(2**31), -(2**31)),
+        ("bigint", 2**63 - 1, 2**63 - 1),
+        ("bigint", -(2**63), -(2**63)),
+        ("numeric", 5, "5"),
+        ("numeric", 0.1, "0.1"),
+        ("numeric", "-12345678901234567890.00012300", "-12345678901234567890.00012300"),
+        ("numeric", "0.00001", "0.00001"),
+        ("numeric", "100000000", "100000000"),
+        ("real", 0.5, 0.5),
+        ("double precision", 0.1, 0.1),
+        ("double precision", 1.7976931348623157e308, 1.7976931348623157e308),
+        ("double precision", 5e-324, 5e-324),
+        ("double precision", 3, 3.0),
+        ("boolean", True, True),
+        ("boolean", 0, False),
+        ("integer", True, 1),
+        ("text", "\u00e4\n\\'\"$1?", "\u00e4\n\\'\"$1?"),
+        ("text", "", ""),
+        ("varchar(3)", "abc", "abc"),
+        ("bytea", b"\x00\xff", b"\x00\xff"),
+        ("bytea", b"", b""),
+        ("date", datetime.date(2024, 2, 29), "2024-02-29"),
+        ("date", datetime.date(1, 1, 1), "0001-01-01"),
+        ("date", datetime.date(9999, 12, 31), "9999-12-31"),
+        ("time", datetime.time(3, 4), "03:04:00"),
+        ("timestamp", MOMENT.replace(tzinfo=None), "2026-01-02T03:04:05.000006"),
+        ("timestamptz", MOMENT, MOMENT.isoformat()),
+        ("timestamptz", "1969-12-31 23:00:00-02", "1970-01-01T01:00:00+00:00"),
+        ("uuid", UUID, str(UUID)),
+        ("json", '{"a": [1]}', '{"a": [1]}'),
+        ("jsonb", '{"a":[1]}', '{"a": [1]}'),
+        ("integer", None, None),
+        ("text", None, None),
+    ],
+)
+def test_values_go_to_columns_of_each_type_and_come_back(db, kind, given, back):
+    found = db.query_one(f"SELECT CAST(? AS {kind}) AS v", [given])
+    assert found == {"v": back}
+    assert type(found["v"]) is type(back)
+    db.execute(f"CREATE TABLE kept (v {kind})")
+    db.execute("INSERT INTO kept VALUES (:v)", {"v": given})
+    assert db.query_one("SELECT v FROM kept") == {"v": back}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "error"),
+    [
+        ("smallint", 2**15, UnstorableValue),
+        ("integer", 2**31, UnstorableValue),
+        ("bigint", 2**63, UnstorableValue),
+        ("real", 1e300, UnstorableValue),
+        ("double precision", float("nan"), UnstorableValue),
+        ("date", "hunter2", UnstorableValue),
+        ("date", "2026-02-30", UnstorableValue),
+        ("uuid", "hunter2", UnstorableValue),
+        ("jsonb", "{hunter2", UnstorableValue),
+        ("integer", "hunter2", UnstorableValue),
+        ("text", "hunter2\0", UnstorableValue),
+        ("integer", 0.5, StatementError),
+        ("boolean", 2, StatementError),
+        ("text", 5, StatementError),
+        ("text", b"hunter2", StatementError),
+        ("bytea", "hunter2", StatementError),
+        ("date", 5, StatementError),
+    ],
+)
+def test_what_a_type_does_not_hold_is_refused_without_the_value(db, kind, given, error):
+    with pytest.raises(error) as caught:
+        db.query(f"SELECT CAST(? AS {kind}) AS v", [given])
+    assert "hunter2" not in str(caught.value)
+    # The connection is as good as before.
+    assert db.query_one("SELECT 1 AS a") == {"a": 1}
+    assert db.stats().open == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "given", "back"),
+    [
+        ("SELECT '?' AS v", None, "?"),
+        ("SELECT $$ ? ' :a $$ AS v", None, " ? ' :a "),
+        ("SELECT $t$ $$ ? $t$ AS v", None, " $$ ? "),
+        (r"SELECT E'\'?' AS v", None, "'?"),
+        (r"SELECT '\' || ? AS v", ["x"], "\\x"),
+        ("SELECT /* /* ? */ ' */ ? AS v", ["x"], "x"),
+        ("SELECT -- ? '\n CAST(? AS text) AS v", ["x"], "x"),
+        ("SELECT -- ? '\r CAST(? AS text) AS v", ["x"], "x"),
+        ("SELECT (ARRAY[1, ?])[2] AS v", [5], 5),
+        ("SELECT ((ARRAY[1, 2, 3])[2:3])[1] AS v", None, 2),
+        ("""SELECT '{"a": 1}'::jsonb ?? :k AS v""", {"k": "a"}, True),
+        ("""SELECT '{"a": 1}'::jsonb ??| ARRAY[?] AS v""", ["b"], False),
+        ("""SELECT '{"a": 1}'::jsonb @> ?::jsonb AS v""", ['{"a":1}'], True),
+        ("SELECT :a::text || :a AS v", {"a": "x"}, "xx"),
+        ("SELECT 1 AS v WHERE 1=? AND(:a)IS NULL", None, StatementError),
+        ("SELECT 5 AS v WHERE 1=?AND 2=2", [1], 5),
+        ("SELECT 5 AS v WHERE 1 IN (?)", [[3, 2, 1]], 5),
+        ("SELECT 5 AS v WHERE 1 IN ?", [[3, 2, 1]], 5),
+        ("SELECT count(*) AS v FROM users WHERE id IN (?)", [[]], 0),
+        ("SELECT count(*) AS v FROM users WHERE id NOT IN (?)", [[]], 2),
+        ("SELECT count(*) AS v FROM users WHERE name not in ?", [[]], 2),
+        ("SELECT count(*) AS v FROM users WHERE id IN (:i) AND id = :n", {"i": [1, 2], "n": 2}, 1),
+        ("SELECT coalesce(?) AS v", [[]], StatementError),
+        ("SELECT $1 AS v", None, StatementError),
+        ("SELECT ?1 AS v", None, StatementError),
+        ("SELECT $t$ ? AS v", None, StatementError),
+        ("SELECT E'a' \n 'b\\'?' AS v", None, StatementError),
+        ("SELECT /* /* */ 1 AS v", None, StatementError),
+        ("SELECT 1e'?' AS v", None, StatementError),
+        ("SELECT 1 AS v; SELECT 2", None, StatementError),
+        ("BEGIN", None, StatementError),
+        ("/* x */ commit", None, StatementError),
+        ("ROLLBACK", None, StatementError),
+        ("COPY users TO STDOUT", None, StatementError),
+        ("SELECT * FROM nowhere", None, StatementError),
+        ("SELECT ARRAY[1] AS v", None, StatementError),
+        ("SELECT 'NaN'::float8 AS v", None, StatementError),
+        ("SELECT 1 / 0 AS v", None, StatementError),
+    ],
+)
+def test_placeholders_are_where_the_server_sees_them(db, statement, given, back):
+    if isinstance(back, type):
+        with pytest.raises(back):
+            db.query_one(statement, given)
+    else:
+        assert db.query_one(statement, given) == {"v": back}
+    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
+
+
+def test_injections_are_data(db):
+    for text in ("'; DROP TABLE users; --", "' OR '1'='1", "\\'; --", "$$; --", "$1", "{}", "%00"):
+        assert db.query_one("SELECT ? AS v", [text]) == {"v": text}
+        assert not db.query("SELECT * FROM users WHERE name = ?", [text])
+    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
+
+
+def test_what_was_done_is_counted_and_rules_are_kept(db):
+    done = db.execute("INSERT INTO users (name) VALUES ('eve') RETURNING id")
+    assert (done.rows, done.last_id) == (1, 3)
+    assert db.execute("UPDATE users SET age = 1").rows == 3
+    assert db.execute("DELETE FROM users WHERE id = 9").last_id == 0
+    for statement, said in (
+        (
+            "INSERT INTO users (name) VALUES (?)",
+            "unique is violated in the table users: users_name",
+        ),
+        (
+            "INSERT INTO users (name, age) VALUES (nullif(?, 'ann'), 5)",
+            "not null is .* users: name",
+        ),
+    ):
+        with pytest.raises(IntegrityError, match=said) as caught:
+            db.execute(statement, ["ann"])
+        assert "'ann'" not in str(caught.value)
+        assert "(ann)" not in str(caught.value)
+
+
+def test_what_a_trigger_says_is_not_shown(db):
+    db.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'not %', NEW.name; END $$"
+    )
+    db.execute("CREATE TRIGGER t BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
+    with pytest.raises(StatementError, match="P0001") as caught:
+        db.execute("INSERT INTO users (name) VALUES (?)", ["hunter2"])
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_failed_statement_ends_what_its_transaction_did(db):
+    transaction = db.transaction()
+    transaction.execute("DELETE FROM users")
+    with pytest.raises(IntegrityError):
+        transaction.execute("INSERT INTO users (id, name) VALUES (9, 'x'), (9, 'y')")
+    with pytest.raises(StatementError, match="nothing of it is kept"):
+        transaction.commit()
+    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
+    with db.transaction() as transaction:
+        transaction.execute("SAVEPOINT here")
+        with pytest.raises(IntegrityError):
+            transaction.execute("INSERT INTO users (name) VALUES ('ann')")
+        transaction.execute("ROLLBACK TO here")
+        transaction.execute("INSERT INTO users (name) VALUES ('eve')")
+    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 3}
+    assert (db.stats().open, db.stats().in_use) == (1, 0)
+
+
+def test_a_transaction_that_nobody_ends_is_undone(db):
+    transaction = db.transaction()
+    transaction.execute("DELETE FROM users")
+    del transaction
+    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
+    assert db.stats().in_use == 0
+
+
+@pytest.mark.parametrize("given", ["id, tags", "id AS a, id AS a"])
+def test_what_cannot_be_answered_is_not_done(db, given):
+    db.execute("CREATE TABLE tagged (id INT, tags TEXT[])")
+    with pytest.raises(StatementError):
+        db.query(insecure_raw(f"INSERT INTO tagged VALUES (1, '{{a}}') RETURNING {given}"))
+    assert not db.query("SELECT id FROM tagged")
+    db.execute("INSERT INTO tagged VALUES (1, ?)", ["{a,b}"])
+    assert db.query_one("SELECT tags::text FROM tagged") == {"tags": "{a,b}"}
+
+
+def test_a_changed_table_is_planned_anew(db):
+    assert db.query_one("SELECT * FROM users WHERE id = 1").age == 40
+    db.execute("ALTER TABLE users ALTER COLUMN age TYPE text")
+    assert db.query_one("SELECT * FROM users WHERE id = 1").age == "40"
+
+
+def test_increments_of_many_threads_lose_nothing(db):
+    db.execute("CREATE TABLE counter (n INTEGER)")
+    db.execute("INSERT INTO counter VALUES (0)")
+
+    def work():
+        for _ in range(100):
+            with db.transaction() as transaction:
+                number = transaction.query_one("SELECT n FROM counter FOR UPDATE").n
+                transaction.execute("UPDATE counter SET n = ?", [number + 1])
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert db.query_one("SELECT n FROM counter") == {"n": 800}
+
+
+def test_two_that_wait_for_each_other_are_told_apart(db):
+    first, second = db.transaction(), db.transaction()
+    first.execute("UPDATE users SET age = 1 WHERE id = 1")
+    second.execute("UPDATE users SET age = 2 WHERE id = 2")
+    errors = []
+
+    def work(transaction, key):
+        try:
+            transaction.execute("UPDATE users SET age = 3 WHERE id = ?", [key])
+            transaction.commit()
+        except DatabaseUnavailable as error:
+            errors.append(str(error))
+            transaction.rollback()
+
+    threads = [threading.Thread(target=work, args=pair) for pair in ((first, 2), (second, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 1
+    assert "may be tried again" in errors[0]
+
+
+def test_a_lock_is_waited_for_so_long_as_patience_says(postgres_url, db):
+    hasty = Database(postgres_url, patience=0.3)
+    with db.transaction() as transaction:
+        transaction.execute("UPDATE users SET age = 1 WHERE id = 1")
+        with pytest.raises(DatabaseUnavailable, match="locked"):
+            hasty.execute("UPDATE users SET age = 2 WHERE id = 1")
+    assert hasty.execute("UPDATE users SET age = 2 WHERE id = 1").rows == 1
+    hasty.close()
+
+
+def test_a_statement_that_runs_too_long_is_cancelled_at_the_server(postgres_url, db):
+    short = Database(postgres_url, deadline=0.3)
+    begun = time.monotonic()
+    with pytest.raises(DatabaseUnavailable, match="within 300ms"):
+        short.query("SELECT pg_sleep(60)")
+    transaction = short.transaction()
+    transaction.execute("DELETE FROM users")
+    with pytest.raises(DatabaseUnavailable, match="within 300ms"):
+        transaction.query("SELECT pg_sleep(60)")
+    with pytest.raises((DatabaseUnavailable, StatementError)):
+        transaction.commit()
+    assert time.monotonic() - begun < 5
+    running = (
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
+        "AND state = 'active' AND pid <> pg_backend_pid()"
+    )
+    deadline = time.monotonic() + 10
+    while db.query_one(running).n and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert db.query_one(running) == {"n": 0}
+    assert short.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
+    assert (short.stats().open, short.stats().in_use) == (1, 0)
+    short.close()
+
+
+def test_migrations_run_once_though_many_start(postgres_url):
+    steps = [
+        ("notes", "CREATE TABLE notes (id INTEGER); INSERT INTO notes VALUES (1)"),
+        ("text", "ALTER TABLE notes ADD COLUMN text TEXT"),
+    ]
+    counts = []
+
+    def work():
+        db = Database(postgres_url)
+        counts.append(db.migrate(steps))
+        db.close()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(counts) == 2
+    db = Database(postgres_url)
+    assert db.query_one("SELECT count(*) AS n FROM notes") == {"n": 1}
+    with pytest.raises(StatementError, match="is another one now"):
+        db.migrate([("notes", "CREATE TABLE other (id int)"), steps[1]])
+    with pytest.raises(StatementError, match='the migration "bad"'):
+        db.migrate([*steps, ("bad", "CREATE TABLE half (id int); SELECT FROM FROM")])
+    with pytest.raises(StatementError, match="ends the transaction"):
+        db.migrate([*steps, ("ending", "COMMIT")])
+    assert db.migrate(steps) == 0
+    assert db.query_one("SELECT to_regclass('half') IS NULL AS v") == {"v": True}
+    db.close()
+
+
+def test_wrong_places_are_named_without_the_password(postgres):
+    for url, said in (
+        (postgres.url(password="hunter2"), "password authentication failed"),
+        (postgres.url(name="nowhere"), 'database "nowhere" does not exist'),
+        (postgres.url(port=1), "refused"),
+        (postgres.url() + "?sslmode=verify-full", "TLS"),
+    ):
+        db = Database(url, patience=2)
+        with pytest.raises(DatabaseUnavailable, match=r"PostgreSQL at 127\.0\.0\.1") as caught:
+            db.ping()
+        assert said in str(caught.value)
+        assert "hunter2" not in str(caught.value) + repr(db)
+        assert PASSWORD not in str(caught.value)
+        assert (db.stats().open, db.stats().in_use) == (0, 0)
+    # A place that takes connections and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        db = Database(postgres.url(port=silent.getsockname()[1]), patience=0.3)
+        begun = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            db.ping()
+        assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("mode", ["prefer", "allow", "hunter2"])
+def test_modes_that_protect_nothing_are_refused_at_start(mode):
+    with pytest.raises(ConfigurationError, match="sslmode=verify-full") as caught:
+        Database(f"postgresql://ann:hunter2@db.example.com/app?sslmode={mode}")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_is_killed_and_comes_back_costs_503s_and_no_committed_write():
+    server = Server()
+    try:
+        killed(server)
+    finally:
+        server.close()
+
+
+def killed(server):
+    db = Database(server.url(), pool_size=8, patience=2)
+    db.execute("CREATE TABLE kept (v TEXT PRIMARY KEY)")
+    app = API()
+
+    @app.post("/keep/{name}")
+    def keep(name: str) -> dict:
+        with db.transaction() as transaction:
+            transaction.execute("INSERT INTO kept VALUES (?)", [name])
+        return {"name": name}
+
+    kept, statuses, slowest = [], set(), [0.0]
+    over = threading.Event()
+
+    def work(client, who):
+        number = 0
+        while not over.is_set():
+            number += 1
+            begun = time.monotonic()
+            answer = client.post(f"/keep/{who}-{number}")
+            slowest[0] = max(slowest[0], time.monotonic() - begun)
+            statuses.add(answer.status_code)
+            if answer.status_code == 200:
+                kept.append(f"{who}-{number}")
+            else:
+                assert answer.json()["type"].endswith("database_unavailable")
+                time.sleep(0.01)
+
+    with TestClient(app) as client:
+        threads = [threading.Thread(target=work, args=(client, who)) for who in range(6)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            time.sleep(0.5)
+            server.stop()
+            time.sleep(0.3)
+            server.start()
+        time.sleep(0.5)
+        before = len(kept)
+        time.sleep(0.5)
+        over.set()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+        assert len(kept) > before
+    assert statuses == {200, 503}
+    assert slowest[0] < 10, slowest
+    found = {row.v for row in db.query("SELECT v FROM kept")}
+    assert set(kept) <= found
+    assert db.stats().in_use == 0
+    db.close()
