@@ -193,7 +193,7 @@ rules! {
 "AF402" Note Transport "answers to every host name"
     why "a page of another name that resolves to this machine (DNS rebinding) reaches the API as its own"
     mend "say API(trusted_hosts=[\"api.example.com\"])"
-    asvs ["3.5.4"] top ["API8:2023"];
+    asvs ["2.2.1"] top ["API8:2023"];
 "AF403" Warning Transport "forwarding headers of nearly everybody are believed"
     why "a client that is believed chooses its own address, and so escapes limits and forges logs"
     mend "list the addresses of your own proxies in trusted_proxies"
@@ -301,11 +301,11 @@ rules! {
 "AF703" Warning Logging "failures are not logged"
     why "an attack that makes handlers fail leaves no trace"
     mend "leave log_exceptions on"
-    asvs ["16.3.4", "16.5.1"] top ["API8:2023"];
+    asvs ["16.3.4"] top ["API8:2023"];
 "AF704" Note Logging "answers are not logged"
     why "who asked for what cannot be told afterwards"
     mend "leave access_log on, or log in the proxy"
-    asvs ["16.3.1"] top ["API8:2023"];
+    asvs ["16.2.1"] top ["API8:2023"];
 "AF705" Note Headers "a description of the API is open"
     why "it tells everybody which endpoints and fields there are"
     mend "protect it where the API is not public"
