@@ -118,6 +118,24 @@ def test_what_cannot_be_served_is_said_and_nothing_listens(
     assert "listening" not in error
 
 
+@pytest.mark.parametrize(
+    ("host", "is_loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.0.2.1", False),
+        ("localhost.example.com", False),
+        ("", False),
+    ],
+)
+def test_it_is_known_whom_an_address_is_for(host, is_loopback):
+    assert _serving.is_loopback(host) is is_loopback
+
+
 def test_every_option_of_run_stands_on_the_command_line(monkeypatch):
     monkeypatch.setenv("KEY_PASSWORD", "hunter2")
     given = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from apifrom.server import OPTIONS
 
-__all__ = ["OptionError", "add_options", "options"]
+__all__ = ["OptionError", "add_options", "is_loopback", "options"]
 
 
 class OptionError(Exception):
@@ -115,6 +116,14 @@ def add_options(parser: argparse.ArgumentParser, *, development: bool = False) -
             default=[],
             help="a folder to watch beside this one and the target's; may be repeated",
         )
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address, or the name, that this machine alone can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def options(parsed: argparse.Namespace) -> dict[str, Any]:

@@ -206,7 +206,7 @@ class API(Endpoints):
         """What runs at the start and at the end of one worker."""
         return Lifespan(self, self._lifespan, self._on_startup, self._on_shutdown)
 
-    def develop(self, ready: Callable[[], Awaitable[Any]]) -> None:
+    def _develop(self, ready: Callable[[], Awaitable[Any]]) -> None:
         """Relaxes what gets in the way on a developer's machine, as `apifrom dev` does.
 
         Args:

@@ -214,8 +214,11 @@ def _dev(parsed: argparse.Namespace) -> int:
     for folder in watched:
         if not folder.is_dir():
             raise _Mistake(f"--watch: there is no folder {folder}")
+    options = _options(parsed)
+    if not ({"uds", "fd"} & set(options) or _serving.is_loopback(parsed.host)):
+        sys.stderr.write(f"apifrom: others reach {parsed.host}, and this program is not finished\n")
     try:
-        return _reload.Supervisor(parsed.target, _options(parsed), watched).run()
+        return _reload.Supervisor(parsed.target, options, watched).run()
     except _reload.Mistake as mistake:
         sys.stderr.write(f"apifrom: {mistake}\n")
         return 1

@@ -84,7 +84,7 @@ def main(down: int, up: int) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, end.user_asks)
         os.write(up, b"u")
 
-    app.develop(ready)
+    app._develop(ready)
     server.run(app, options)
     return 0
 
