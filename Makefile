@@ -63,6 +63,13 @@ soak: ## Mixed load on both faces for MINUTES=10 each: nothing wrong, nothing ke
 	scripts/prerequisites
 	bench/run --strict soak --minutes $(MINUTES)
 
+.PHONY: sqlmap
+sqlmap: develop ## Let sqlmap loose on the demo, on SQLite and PostgreSQL; takes an hour
+	scripts/prerequisites gates
+	test -x .cache/sqlmap/bin/sqlmap || "$(PYTHON)" -m venv .cache/sqlmap
+	.cache/sqlmap/bin/pip install -q --disable-pip-version-check -r requirements/sqlmap.txt
+	.venv/bin/python -m tests.sqlmap .cache/sqlmap/bin/sqlmap $(RUN)
+
 .PHONY: fuzz
 fuzz: ## Fuzz every target for SECONDS_PER_TARGET=60, or TARGET= alone
 	scripts/prerequisites

@@ -24,6 +24,7 @@ from apifrom.database import (
     Row,
     Rows,
     StatementError,
+    UnknownName,
     UnstorableValue,
     ident,
     insecure_raw,
@@ -173,14 +174,34 @@ def test_a_mistake_is_named_and_no_value_shown(lite, statement, given, said):
     assert lite.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
 
 
+def test_a_name_that_may_not_be_chosen_is_422(db):
+    app, asked = API(), []
+
+    @app.get("/users")
+    def users(by: str) -> list:
+        order = ident(by, allowed=["id", "name"])
+        asked.append(by)
+        return db.query(sql("SELECT name FROM users ORDER BY {}", order))
+
+    with TestClient(app) as client:
+        assert client.get("/users?by=name").status_code == 200
+        for name in ("age", "NAME", "", "name%20DESC", "name;%20DROP%20TABLE%20users", "%00"):
+            answer = client.get(f"/users?by={name}")
+            assert answer.status_code == 422
+            assert answer.json()["type"] == "urn:apifrom:problem:unknown_name"
+            assert "DROP" not in answer.text
+    assert asked == ["name"]
+
+
 def test_a_statement_is_text_or_composed(db):
     with pytest.raises(TypeError, match="expected a statement as a str"):
         db.query(b"SELECT 1")
     order = ident("name", allowed=["id", "name"])
     found = db.query(sql("SELECT name FROM users ORDER BY {} DESC", order))
     assert [row.name for row in found] == ["bob", "ann"]
-    with pytest.raises(StatementError, match="expected one of these names: id, name"):
+    with pytest.raises(UnknownName, match="expected one of these names: id, name") as caught:
         ident("name; DROP TABLE users", allowed=["id", "name"])
+    assert "DROP" not in str(caught.value)
     with pytest.raises(TypeError, match="expected names that ident"):
         sql("SELECT {}", "name")
     assert db.query_one(insecure_raw("SELECT 1 AS a")) == {"a": 1}

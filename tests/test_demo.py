@@ -10,9 +10,12 @@ import pytest
 from apifrom.testing import TestClient
 
 
-@pytest.fixture
-def client(tmp_path, monkeypatch):
-    monkeypatch.setenv("DEMO_DATABASE", str(tmp_path / "demo.db"))
+@pytest.fixture(params=["sqlite", "postgresql"])
+def client(request, tmp_path, monkeypatch):
+    place = str(tmp_path / "demo.db")
+    if request.param == "postgresql":
+        place = request.getfixturevalue("postgres_url")
+    monkeypatch.setenv("DEMO_DATABASE", place)
     for name in [name for name in sys.modules if name.startswith("examples.python.demo")]:
         del sys.modules[name]
     with TestClient(importlib.import_module("examples.python.demo.app").app) as client:
@@ -35,6 +38,8 @@ def test_notes_are_kept_listed_finished_and_removed(client):
     assert client.get("/notes/1").json() == milk
     assert [note["title"] for note in client.get("/notes?limit=1").json()] == ["Eggs"]
     assert client.get("/notes?q=Mil").json() == [milk]
+    assert client.get("/notes?q=%27%20OR%20%271%27%3D%271").json() == []
+    assert [note["id"] for note in client.get("/notes?q=").json()] == [2, 1]
     assert client.put("/notes/1/done").status_code == 204
     assert client.get("/notes/1").json() == {**milk, "is_done": True}
     assert client.delete("/notes/1").status_code == 204

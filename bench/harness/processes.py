@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import places
+from harness import people, places
 from harness.servers import Server
 
 START_SECONDS = 20.0
@@ -85,7 +85,12 @@ def start(server: Server, core: int, wrapper: tuple[str, ...] = ()) -> Running:
         process = subprocess.Popen(
             command,
             cwd=server.directory,
-            env={**os.environ, **dict(server.environment), "PORT": str(port)},
+            env={
+                **os.environ,
+                **dict(server.environment),
+                "PORT": str(port),
+                "BENCH_DATABASE": people.file(),
+            },
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

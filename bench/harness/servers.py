@@ -56,6 +56,15 @@ FASTAPI = Server(
     BUILD_PEERS,
     directory=places.BENCH / "peers/python",
 )
+BLACKSHEEP = Server(
+    "BlackSheep",
+    (
+        *(str(places.PEERS_PYTHON), "-m", "uvicorn", "blacksheep_app:app", "--port", "{port}"),
+        *("--no-access-log", "--log-level", "warning"),
+    ),
+    BUILD_PEERS,
+    directory=places.BENCH / "peers/python",
+)
 GRANIAN = Server(
     "Granian RSGI",
     (

@@ -6,11 +6,13 @@ from typing import Annotated
 from pydantic import BaseModel, EmailStr, Field, field_validator
 
 from apifrom import API, api
+from apifrom.database import Database
 from apifrom.security import jwt_required
 
 SPECIAL_CHARACTERS = frozenset("!@#$%^&*()_+-=[]{}|;:,.<>?/")
 
 app = API(title="bench")
+db = Database(f"sqlite:///{os.environ['BENCH_DATABASE']}")
 
 
 class NewUser(BaseModel):
@@ -59,6 +61,18 @@ async def hello_async(name: str) -> dict[str, str]:
 def me(request) -> dict[str, str]:
     """Tell the caller who it is."""
     return {"sub": request.state.jwt_payload["sub"]}
+
+
+@api(route="/people/{number}", method="GET")
+def person(number: int) -> dict:
+    """Look a person up."""
+    return db.query("SELECT id, name, email, age FROM people WHERE id = ?", [number])
+
+
+@api(route="/apeople/{number}", method="GET")
+async def person_async(number: int) -> dict:
+    """Look a person up without holding the loop."""
+    return await db.aquery("SELECT id, name, email, age FROM people WHERE id = ?", [number])
 
 
 @api(route="/users", method="POST")

@@ -6,11 +6,12 @@
 
 use std::error::Error;
 
+use apifrom::database::{Database, Row};
 use apifrom::security::JwtRequired;
 use apifrom::server::Server;
 use apifrom::{
-    Api, Body, Deserialize, Identity, JsonSchema, Rejection, Request, Router, Serialize,
-    ServerConfig, Streaming, Validate, ValidationError, api, endpoints,
+    Api, Body, DatabaseError, Deserialize, Identity, JsonSchema, Rejection, Request, Router,
+    Serialize, ServerConfig, State, Streaming, Validate, ValidationError, api, endpoints, params,
 };
 use bytes::Bytes;
 use futures_core::Stream;
@@ -98,6 +99,14 @@ fn me(request: Request) -> Result<Caller, Rejection> {
     }
 }
 
+#[api(route = "/people/{number}", method = "GET")]
+fn person(number: i64, db: State<Database>) -> Result<Option<Row>, DatabaseError> {
+    db.query_one(
+        "SELECT id, name, email, age FROM people WHERE id = ?",
+        params![number],
+    )
+}
+
 #[api(route = "/users", method = "POST")]
 fn create_user(user: NewUser) -> User {
     User {
@@ -157,9 +166,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.port = std::env::var("PORT")?.parse()?;
     config.limit_connections = CONNECTIONS;
     config.limit_connections_per_client = CONNECTIONS;
+    // Nothing is opened before it is asked.
+    let people = std::env::var("BENCH_DATABASE").unwrap_or_else(|_| "people.db".into());
     let api = Api::new()
         .configure(|config| config.access_log = false)
-        .endpoints(endpoints![root, hello, create_user, upload, download])
+        .state(Database::open(&format!("sqlite:///{people}"))?)
+        .endpoints(endpoints![
+            root,
+            hello,
+            create_user,
+            person,
+            upload,
+            download
+        ])
         .router(
             Router::new("")
                 .auth(JwtRequired::new().secret(SECRET).algorithm("HS256"))

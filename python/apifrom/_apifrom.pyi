@@ -991,7 +991,8 @@ def ident(name: str, /, *, allowed: Sequence[str]) -> Identifier:
         The name, quoted.
 
     Raises:
-        StatementError: It is none of these. The text does not show it.
+        UnknownName: It is none of these, which answers 422. The text does not show it.
+        StatementError: It is allowed, and no name: empty, or with a NUL.
     """
 
 def sql(template: LiteralString, /, *names: Identifier) -> Sql:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from apifrom.api import API
 
-__all__ = ["TargetError", "load"]
+__all__ = ["TargetError", "importing", "load"]
+
+importing: str | None = None
+"""The module that is being imported for a command, which an `app.run()` in it would hold up."""
 
 
 class TargetError(Exception):
@@ -27,6 +30,8 @@ def load(target: str) -> API:
     module_name, separator, name = target.partition(":")
     if not module_name or (separator and not name):
         raise TargetError(f"expected module:app, found {target!r}")
+    global importing  # noqa: PLW0603 - what runs meanwhile has nothing else in common with this
+    importing = module_name
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -37,6 +42,8 @@ def load(target: str) -> API:
         raise TargetError(_failed(module_name, error)) from None
     except SystemExit as error:
         raise TargetError(f"{module_name} exits while it is imported: {error}") from None
+    finally:
+        importing = None
     found: object = module
     for part in (name or "app").split("."):
         found = getattr(found, part, None)

@@ -206,6 +206,15 @@ class API(Endpoints):
         """What runs at the start and at the end of one worker."""
         return Lifespan(self, self._lifespan, self._on_startup, self._on_shutdown)
 
+    def _develop(self, ready: Callable[[], Awaitable[Any]]) -> None:
+        """Relaxes what gets in the way on a developer's machine, as `apifrom dev` does.
+
+        Args:
+            ready: Called once requests can be answered, after all that runs at the start.
+        """
+        self._config["development"] = True
+        self._on_startup.append(ready)
+
     def _refuse_when_started(self, what: str) -> None:
         if self._frozen is not None:
             raise RuntimeError(f"{what}: the API has started, so nothing can be added to it")

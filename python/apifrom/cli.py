@@ -1,4 +1,4 @@
-"""The command `apifrom`: checks routes, makes tokens and API keys, hashes passwords.
+"""The command `apifrom`: serves and checks APIs, makes tokens and API keys, hashes passwords.
 
 A secret never stands on the command line, where every user of the machine can read it: it comes
 from an environment variable, a file, or standard input.
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from apifrom import _apifrom, _target
+from apifrom import _apifrom, _reload, _serving, _target, server
 from apifrom import _check as _checks
 from apifrom._check import attacks, baseline, formats
 from apifrom.api import API
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands behind `apifrom`. Defaults to the process's own.
 
     Returns:
-        0; 1 when a token does not verify; 2 when what was asked cannot be done.
+        0; 1 when what was asked came out badly; 2 when it cannot be done.
     """
     # An application in the working directory can be named, as with `python -m`.
     sys.path.insert(0, str(Path.cwd()))
@@ -69,9 +69,18 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="apifrom",
-        description="Lists and checks routes, makes tokens and API keys, hashes passwords.",
+        description="Serves and checks APIs, makes tokens and API keys, hashes passwords.",
     )
     groups = parser.add_subparsers(title="what", required=True, metavar="WHAT")
+
+    run = groups.add_parser("run", help="serve an API", allow_abbrev=False)
+    _serving.add_options(run)
+    run.set_defaults(run=_run)
+    dev = groups.add_parser(
+        "dev", help="serve an API, and serve it anew when its files change", allow_abbrev=False
+    )
+    _serving.add_options(dev, development=True)
+    dev.set_defaults(run=_dev)
 
     routes = groups.add_parser("routes", help="list the routes of an API and what protects each")
     routes.add_argument("target", metavar="MODULE:APP", help="where the API is: shop.main:app")
@@ -192,6 +201,34 @@ class _Refuse(argparse.Action):
             "--secret would show the secret to every user of this machine; put it into an "
             "environment variable (--secret-env NAME) or a file (--key-file FILE)"
         )
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    options = _options(parsed)
+    server.run(_load(parsed.target), options)
+    return 0
+
+
+def _dev(parsed: argparse.Namespace) -> int:
+    watched = [Path(folder) for folder in parsed.watch]
+    for folder in watched:
+        if not folder.is_dir():
+            raise _Mistake(f"--watch: there is no folder {folder}")
+    options = _options(parsed)
+    if not ({"uds", "fd"} & set(options) or _serving.is_loopback(parsed.host)):
+        sys.stderr.write(f"apifrom: others reach {parsed.host}, and this program is not finished\n")
+    try:
+        return _reload.Supervisor(parsed.target, options, watched).run()
+    except _reload.Mistake as mistake:
+        sys.stderr.write(f"apifrom: {mistake}\n")
+        return 1
+
+
+def _options(parsed: argparse.Namespace) -> dict[str, Any]:
+    try:
+        return _serving.options(parsed)
+    except _serving.OptionError as error:
+        raise _Mistake(str(error)) from None
 
 
 def _routes(parsed: argparse.Namespace) -> int:

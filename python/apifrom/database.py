@@ -48,6 +48,7 @@ from apifrom.exceptions import (
     DatabaseUnavailable,
     IntegrityError,
     StatementError,
+    UnknownName,
     UnstorableValue,
 )
 
@@ -71,6 +72,7 @@ __all__ = [
     "Sql",
     "StatementError",
     "Transaction",
+    "UnknownName",
     "UnstorableValue",
     "ident",
     "insecure_raw",

@@ -20,6 +20,7 @@ __all__ = [
     "HTTPException",
     "IntegrityError",
     "StatementError",
+    "UnknownName",
     "UnreadableRequest",
     "UnstorableValue",
 ]
@@ -134,6 +135,13 @@ class UnstorableValue(DatabaseError):
     """A value is one that no column holds: a whole number of more than 64 bits, or not finite.
 
     A handler that lets it pass answers 422: a request may have sent it where the types allow it.
+    """
+
+
+class UnknownName(DatabaseError):
+    """A name is none of those that `ident` allows.
+
+    A handler that lets it pass answers 422: a request chose it.
     """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from apifrom import _apifrom, _logging
+from apifrom import _apifrom, _logging, _target
 from apifrom.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ OPTIONS: Final[dict[str, str]] = {
     "log_format": "text or json. Defaults to text.",
     "ssl_keyfile": "A PEM file with the private key.",
     "ssl_certfile": "A PEM file with the certificate and its chain.",
+    "ssl_keyfile_password": "What the private key is encrypted with, if it is.",
     "limit_connections": "The most connections at once. Defaults to 16384.",
     "limit_connections_per_client": "The most connections of one address. Defaults to 256.",
     "max_head_size": "The most bytes of a request head. Defaults to 65536.",
@@ -42,8 +43,14 @@ def run(api: API, options: dict[str, Any]) -> None:
     """Serves `api` until Ctrl-C or SIGTERM.
 
     Raises:
+        RuntimeError: A command is importing the program; the rest of it would never be read.
         SystemExit: With status 1 when it cannot start, or did not end in time.
     """
+    if _target.importing is not None:
+        raise RuntimeError(
+            f"app.run() is called while {_target.importing} is imported; "
+            'put it under `if __name__ == "__main__":`'
+        )
     try:
         engine = api.freeze(options)
     except ConfigurationError as error:

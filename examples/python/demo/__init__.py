@@ -1,1 +1,1 @@
-"""A small application: notes, kept in an SQLite file."""
+"""A small application: notes, kept in an SQLite file or another database."""

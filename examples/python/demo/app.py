@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 from apifrom import API, HTTPException, Query, api, public
@@ -11,10 +10,10 @@ from apifrom.middleware import SecurityHeadersMiddleware
 from examples.python.demo.models import NewNote, Note
 from examples.python.demo.store import NoteStore
 
-app = API(title="Notes", description="Keeps notes in an SQLite file.", default="deny")
+app = API(title="Notes", description="Keeps notes in a database.", default="deny")
 app.add_middleware(SecurityHeadersMiddleware())
 OPEN = "the demo has no users, and its notes are nobody's secret"
-store = NoteStore(Path(os.environ.get("DEMO_DATABASE", "demo.db")))
+store = NoteStore(os.environ.get("DEMO_DATABASE", "demo.db"))
 
 
 @api(route="/", method="GET")

@@ -1,8 +1,6 @@
-"""Keeps notes in an SQLite file."""
+"""Keeps notes in a database."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from apifrom.database import Database, Row
 from examples.python.demo.models import Note
@@ -20,20 +18,41 @@ _MIGRATIONS = [
         """,
     ),
 ]
+# What numbers the rows has no one spelling.
+_MIGRATIONS_ON_POSTGRESQL = [
+    (
+        "notes",
+        """
+        CREATE TABLE IF NOT EXISTS notes (
+            id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            title TEXT NOT NULL,
+            text TEXT NOT NULL,
+            is_done INTEGER NOT NULL DEFAULT 0
+        )
+        """,
+    ),
+]
 _LARGEST_ID = 2**63 - 1
 
 
 class NoteStore:
-    """Notes in a file. Safe to use from several threads."""
+    """Notes in a database. Safe to use from several threads."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file at `path`, which is made when it is missing."""
-        self._db = Database(f"sqlite:///{path}")
-        self._db.migrate(_MIGRATIONS)
+    def __init__(self, place: str) -> None:
+        """Opens the database.
+
+        Args:
+            place: The path of an SQLite file, which is made when it is missing, or the URL of a
+                database, `postgresql://…`.
+        """
+        self._db = Database(place if "://" in place else f"sqlite:///{place}")
+        is_postgresql = place.startswith(("postgresql:", "postgres:"))
+        self._db.migrate(_MIGRATIONS_ON_POSTGRESQL if is_postgresql else _MIGRATIONS)
 
     def add(self, title: str, text: str) -> Note:
         """Adds a note."""
-        done = self._db.execute("INSERT INTO notes (title, text) VALUES (?, ?)", [title, text])
+        statement = "INSERT INTO notes (title, text) VALUES (?, ?) RETURNING id"
+        done = self._db.execute(statement, [title, text])
         return Note(id=done.last_id, title=title, text=text, is_done=False)
 
     def find(self, note_id: int) -> Note | None:
@@ -48,7 +67,8 @@ class NoteStore:
         """The newest notes that hold `text`, at most `limit`."""
         query = (
             "SELECT id, title, text, is_done FROM notes "
-            "WHERE instr(title, :text) OR instr(text, :text) ORDER BY id DESC LIMIT :limit"
+            "WHERE :text = '' OR replace(title, :text, '') <> title OR "
+            "replace(text, :text, '') <> text ORDER BY id DESC LIMIT :limit"
         )
         return [_note(row) for row in self._db.query(query, {"text": text, "limit": limit})]
 

@@ -5,7 +5,8 @@
 2. A secret is a text under a name that says so: a keyword (`secret=`), a variable
    (`JWT_SECRET`), a key of a dictionary, or the default of a look-up in the environment.
 3. A statement is put together where a value stands in it: an f-string, `+`, `%`, `.format`,
-   directly in the call or by a name that was given such a text in the same function.
+   directly in the call or by a name that was given such a text in the same function. What is put
+   together from literals alone, and from names of the module that are literals, is a literal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ast
 import ipaddress
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,6 +140,9 @@ class _Reading:
             for target in node.targets
             if isinstance(target, ast.Name) and _text(node.value) is not None
         }
+        # A name that is bound anywhere else, an argument's too, may be something else there.
+        bound = Counter(_bound(tree))
+        self._constants = {name for name in self._texts if bound[name] == 1}
 
     def findings(self) -> Iterator[tuple[ast.expr, Finding]]:
         yield from self._walk(self._tree, "", {})
@@ -193,13 +198,13 @@ class _Reading:
     ) -> Iterator[tuple[ast.expr, Finding]]:
         name = _called(node)
         yield from self._secrets(node, name, scope)
-        if isinstance(node.func, ast.Attribute) and _CALLS.match(name) and node.args:
-            statement = node.args[0]
+        for statement in _statements(node, name):
+            meant = statement
             if isinstance(statement, ast.Name):
-                statement = built.get(statement.id, statement)
-            if _is_built(statement) and _STATEMENT.search(_constant_text(statement)):
+                meant = built.get(statement.id, statement)
+            if self._is_put_together(meant):
                 message = f"{name} is given a statement that is put together"
-                yield node.args[0], self._finding("AF802", node.args[0], scope, message)
+                yield statement, self._finding("AF802", statement, scope, message)
         if name == "insecure_raw":
             message = "a text is taken as a statement"
             yield node, self._finding("AF803", node, scope, message)
@@ -213,6 +218,28 @@ class _Reading:
             yield from self._cookie(node, scope)
         if name == "run" and isinstance(node.func, ast.Attribute):
             yield from self._served(node)
+
+    def _is_put_together(self, node: ast.expr) -> bool:
+        if not _is_built(node) or self._is_literal(node):
+            return False
+        return _STATEMENT.search(_constant_text(node)) is not None
+
+    def _is_literal(self, node: ast.expr) -> bool:
+        """True for what is made of this file's own texts."""
+        match node:
+            case ast.Constant():
+                return True
+            case ast.Name():
+                return node.id in self._constants
+            case ast.BinOp(op=ast.Add()):
+                return self._is_literal(node.left) and self._is_literal(node.right)
+            case ast.IfExp():
+                return self._is_literal(node.body) and self._is_literal(node.orelse)
+            case ast.JoinedStr():
+                return all(map(self._is_literal, node.values))
+            case ast.FormattedValue():
+                return self._is_literal(node.value)
+        return False
 
     def _secrets(self, node: ast.Call, name: str, scope: str) -> Iterator[tuple[ast.expr, Finding]]:
         given = [(word.arg or "", word.value) for word in node.keywords if word.arg in _KEYWORDS]
@@ -268,6 +295,21 @@ class _Reading:
                 yield where, self._finding("AF806", where, scope, message)
 
 
+def _bound(tree: ast.AST) -> Iterator[str]:
+    """The names that are given a value, each as often as it is."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.alias):
+            yield node.asname or node.name
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest
+
+
 def _text(node: ast.AST) -> str | None:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
@@ -290,6 +332,18 @@ def _called(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _statements(node: ast.Call, name: str) -> list[ast.expr]:
+    """What a call is given as SQL."""
+    if not node.args:
+        return []
+    if name == "sql" or (isinstance(node.func, ast.Attribute) and _CALLS.match(name)):
+        return node.args[:1]
+    if name == "migrate" and isinstance(node.args[0], ast.List | ast.Tuple):
+        steps = [step for step in node.args[0].elts if isinstance(step, ast.Tuple)]
+        return [step.elts[1] for step in steps if len(step.elts) == 2]
+    return []
 
 
 def _is_built(node: ast.AST) -> bool:

@@ -7,12 +7,13 @@ use std::sync::LazyLock;
 
 use axum::{
     Json, Router,
-    extract::{FromRequestParts, Path},
+    extract::{FromRequestParts, Path, State},
     http::{StatusCode, header::AUTHORIZATION, request::Parts},
     routing::{get, post},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::{Deserialize, Serialize};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use tokio::runtime::{Builder, Runtime};
 use validator::{Validate, ValidationError, ValidationErrors};
 
@@ -105,12 +106,39 @@ async fn me(caller: Caller) -> Json<Caller> {
     Json(caller)
 }
 
+#[derive(Serialize, sqlx::FromRow)]
+struct Person {
+    id: i64,
+    name: String,
+    email: String,
+    age: i64,
+}
+
+async fn person(
+    State(people): State<SqlitePool>,
+    Path(id): Path<i64>,
+) -> Result<Json<Person>, StatusCode> {
+    sqlx::query_as("SELECT id, name, email, age FROM people WHERE id = ?")
+        .bind(id)
+        .fetch_optional(&people)
+        .await
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?
+        .map(Json)
+        .ok_or(StatusCode::NOT_FOUND)
+}
+
 async fn serve(port: u16) -> std::io::Result<()> {
+    // Nothing is opened before it is asked.
+    let file = std::env::var("BENCH_DATABASE").unwrap_or_default();
+    let people =
+        SqlitePoolOptions::new().connect_lazy_with(SqliteConnectOptions::new().filename(file));
     let router = Router::new()
         .route("/", get(root))
         .route("/hello/{name}", get(hello))
         .route("/users", post(create_user))
-        .route("/me", get(me));
+        .route("/me", get(me))
+        .route("/people/{id}", get(person))
+        .with_state(people);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     axum::serve(listener, router).await
 }

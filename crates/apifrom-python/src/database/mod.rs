@@ -28,11 +28,12 @@ use crate::dispatch::about_to_wait;
 
 /// The Python exception for `error`.
 fn raised(py: Python<'_>, error: &DatabaseError) -> PyErr {
-    static CLASSES: [PyOnceLock<Py<PyAny>>; 4] = [const { PyOnceLock::new() }; 4];
-    let [statement, integrity, unavailable, unstorable] = &CLASSES;
+    static CLASSES: [PyOnceLock<Py<PyAny>>; 5] = [const { PyOnceLock::new() }; 5];
+    let [statement, integrity, unavailable, unstorable, unknown] = &CLASSES;
     let (class, name) = match error.kind() {
         DatabaseErrorKind::Integrity => (integrity, "IntegrityError"),
         DatabaseErrorKind::UnstorableValue => (unstorable, "UnstorableValue"),
+        DatabaseErrorKind::UnknownName => (unknown, "UnknownName"),
         DatabaseErrorKind::Unavailable => (unavailable, "DatabaseUnavailable"),
         _ => (statement, "StatementError"),
     };

@@ -25,6 +25,12 @@ pub(crate) fn from_exception(py: Python<'_>, error: &PyErr) -> Outcome {
             "a value is out of the range that can be stored",
         )
         .caused_by(text(py, error))),
+        Ok(None) if is_a(py, error, "UnknownName") => Err(Rejection::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unknown_name",
+            "a name is none of those that can be chosen",
+        )
+        .caused_by(text(py, error))),
         Ok(None) if is_a(py, error, "DatabaseUnavailable") => Err(Rejection::unavailable(
             "database_unavailable",
             "the database cannot be asked now; try again shortly",

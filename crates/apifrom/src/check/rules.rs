@@ -209,7 +209,7 @@ rules! {
 "AF406" Warning Headers "X-XSS-Protection is on"
     why "the filter is deprecated, gone from browsers, and opened holes in pages that had none"
     mend "leave x_xss_protection out, or say \"0\""
-    asvs ["3.4.3"] top ["API8:2023"];
+    asvs ["3.7.1"] top ["API8:2023"];
 "AF407" Warning Headers "HSTS preload"
     why "browsers ship the host in a list that takes months to leave, for every host below it"
     mend "leave preload out unless every host below has TLS for good"
@@ -225,7 +225,7 @@ rules! {
 "AF410" Note Headers "content policy has a deprecated directive"
     why "browsers ignore it, so it protects nobody"
     mend "leave it out; upgrade-insecure-requests does its work"
-    asvs ["3.4.3"] top ["API8:2023"];
+    asvs ["3.4.3", "3.7.1"] top ["API8:2023"];
 "AF411" Warning Headers "no content policy"
     why "an answer that a browser shows may load and run anything"
     mend "leave csp at its default"
@@ -301,7 +301,7 @@ rules! {
 "AF703" Warning Logging "failures are not logged"
     why "an attack that makes handlers fail leaves no trace"
     mend "leave log_exceptions on"
-    asvs ["16.3.4"] top ["API8:2023"];
+    asvs ["16.3.4", "16.5.4"] top ["API8:2023"];
 "AF704" Note Logging "answers are not logged"
     why "who asked for what cannot be told afterwards"
     mend "leave access_log on, or log in the proxy"

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::error::DatabaseError;
+use super::error::{DatabaseError, DatabaseErrorKind};
 use super::statement::Sql;
 
 /// A name that may stand in a statement. See [`ident`].
@@ -12,13 +12,13 @@ pub struct Identifier(Box<str>);
 /// The name `name`, where it is one of `allowed`: the column to order by, say, that a request chose.
 ///
 /// # Errors
-/// When it is none of these. The message does not show it.
+/// When it is none of these, which answers 422. The message does not show it.
 pub fn ident(name: &str, allowed: &[&str]) -> Result<Identifier, DatabaseError> {
     if !allowed.contains(&name) {
-        return Err(DatabaseError::statement(format!(
-            "expected one of these names: {}",
-            allowed.join(", ")
-        )));
+        return Err(DatabaseError::new(
+            DatabaseErrorKind::UnknownName,
+            format!("expected one of these names: {}", allowed.join(", ")),
+        ));
     }
     if name.is_empty() || name.contains('\0') {
         return Err(DatabaseError::statement(

@@ -16,6 +16,8 @@ pub enum DatabaseErrorKind {
     Statement,
     /// A value is one that no column holds: a whole number of more than 64 bits, one that is not finite.
     UnstorableValue,
+    /// A name that a request chose is none of those that it may be. See [`ident`](super::ident).
+    UnknownName,
     /// The data would break a rule that the database keeps: unique, not null, a reference, a check.
     Integrity,
     /// The database cannot be asked now: it is locked, busy, full, unreadable or not there.
@@ -59,8 +61,8 @@ impl fmt::Display for DatabaseError {
 
 impl std::error::Error for DatabaseError {}
 
-/// 503 where the database cannot be asked now; 422 for a value that no column holds, which a request may
-/// have sent where a handler's types allow it; else 500. The reason is for the log alone.
+/// 503 where the database cannot be asked now; 422 for a value that no column holds, and for a name that may
+/// not be chosen, which a request may have sent where a handler's types allow it; else 500. The reason is for the log alone.
 impl From<DatabaseError> for Rejection {
     fn from(error: DatabaseError) -> Self {
         let rejection = match error.kind {
@@ -73,6 +75,11 @@ impl From<DatabaseError> for Rejection {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "unstorable_value",
                 "a value is out of the range that can be stored",
+            ),
+            DatabaseErrorKind::UnknownName => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "unknown_name",
+                "a name is none of those that can be chosen",
             ),
             DatabaseErrorKind::Statement | DatabaseErrorKind::Integrity => Self::internal(),
         };

@@ -16,7 +16,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::backend::Executed;
 use super::error::{DatabaseError, DatabaseErrorKind};
-use super::rows::{Columns, Rows};
+use super::rows::Rows;
 use super::statement::{Bound, Statement};
 use super::value::{Parameters, Value};
 
@@ -116,17 +116,14 @@ impl Session {
         parameters: &Parameters,
     ) -> Result<Rows, DatabaseError> {
         let mut prepared = self.prepared(statement, parameters)?;
-        let mut names = Vec::with_capacity(prepared.column_count());
-        for name in prepared.column_names() {
-            names.push(name.into());
-        }
-        if names.is_empty() {
+        let width = prepared.column_count();
+        if width == 0 {
             return Err(DatabaseError::statement(
                 "the statement gives no rows; use execute",
             ));
         }
-        let width = names.len();
-        let columns = Columns::new(names)?;
+        let names = (0..width).map(|index| prepared.column_name(index).unwrap_or_default());
+        let columns = statement.columns(names)?;
         let mut values = Vec::new();
         let mut count = 0;
         let mut rows = prepared.raw_query();

@@ -12,8 +12,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
 
 use super::error::{DatabaseError, DatabaseErrorKind};
+use super::rows::Columns;
 use super::value::{Parameter, Parameters, Value};
 
 /// The text of a statement: a literal, or what [`sql`](super::sql) composed.
@@ -56,6 +58,8 @@ pub(super) struct Statement {
     plain: Box<str>,
     /// True for what begins like a query: it never waits for whoever writes.
     only_reads: bool,
+    /// The columns that it gave first. It gives others where the schema has changed since.
+    columns: OnceLock<Arc<Columns>>,
 }
 
 /// A statement as a connection takes it.
@@ -110,6 +114,7 @@ impl Statement {
             pieces: reader.pieces,
             places: reader.places,
             names: reader.names,
+            columns: OnceLock::new(),
         };
         statement.plain = match dialect {
             Dialect::Sqlite => statement.pieces.join("?").into(),
@@ -161,6 +166,25 @@ impl Statement {
             values,
             places,
         })
+    }
+
+    /// The columns of these names: those known from before, where they are the same.
+    ///
+    /// # Errors
+    /// When two columns have one name.
+    pub(super) fn columns<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<Arc<Columns>, DatabaseError> {
+        if let Some(known) = self.columns.get()
+            && known.names().eq(names.clone())
+        {
+            return Ok(Arc::clone(known));
+        }
+        let columns = Columns::new(names.map(Into::into).collect())?;
+        // Only one can be first; what others read of it meanwhile is as good.
+        let _ = self.columns.set(Arc::clone(&columns));
+        Ok(columns)
     }
 
     /// True where PostgreSQL has the value already, by the same name.

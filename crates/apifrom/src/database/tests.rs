@@ -470,8 +470,12 @@ fn names_come_from_a_list_and_are_quoted() {
     );
     assert!(rows.unwrap().is_empty());
     for name in ["id", "age; DROP TABLE users", "AGE", ""] {
-        let error = ident(name, &["name", "age"]).unwrap_err().to_string();
-        assert_eq!(error, "expected one of these names: name, age");
+        let error = ident(name, &["name", "age"]).unwrap_err();
+        assert_eq!(error.to_string(), "expected one of these names: name, age");
+        assert_eq!(
+            crate::Rejection::from(error).status(),
+            http::StatusCode::UNPROCESSABLE_ENTITY
+        );
     }
     let odd = ident("a\" b", &["a\" b"]).unwrap();
     let composed = sql("SELECT {} FROM {}", &[odd, order.clone()]).unwrap();

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
@@ -46,6 +46,10 @@ const CONNECTION_WINDOW: u32 = 512 << 10;
 /// until the connection is ended (CVE-2023-44487, CVE-2025-8671).
 const RESETS: usize = 20;
 const FAULTS: usize = 100;
+
+/// How long a client that has just connected may still take to send its first byte when the server
+/// ends: another server may have taken the address over, and this one accepted for it.
+const FIRST_BYTES: Duration = Duration::from_millis(200);
 
 /// What all connections of a server have in common.
 pub(super) struct Shared {
@@ -154,7 +158,7 @@ async fn opened(shared: &Shared, socket: Plain, peer: &Peer, accepted: Instant) 
     let opened = tokio::select! {
         opened = open => opened,
         () = late => Err(io::ErrorKind::TimedOut.into()),
-        () = shared.stopper.reached(Stage::Stopping) => return None,
+        () = ended(&shared.stopper) => return None,
     };
     opened
         .inspect_err(|error| {
@@ -168,6 +172,15 @@ async fn opened(shared: &Shared, socket: Plain, peer: &Peer, accepted: Instant) 
             });
         })
         .ok()
+}
+
+/// Resolves when a connection that has sent nothing yet is to be given up.
+async fn ended(stopper: &Stopper) {
+    stopper.reached(Stage::Stopping).await;
+    tokio::select! {
+        () = tokio::time::sleep(FIRST_BYTES) => {}
+        () = stopper.reached(Stage::Cutting) => {}
+    }
 }
 
 async fn open_plain(mut socket: Plain) -> io::Result<Opened> {
@@ -219,6 +232,8 @@ struct Connection {
     change: Pin<Box<OwnedNotified>>,
     /// True once `change` knows whom to wake.
     is_watching: bool,
+    /// True until HTTP has seen what the client sent first.
+    is_fresh: bool,
     peer: Arc<Peer>,
     shared: Arc<Shared>,
 }
@@ -263,6 +278,7 @@ impl Connection {
             stage: Stage::Serving,
             change: shared.stopper.next_change(),
             is_watching: false,
+            is_fresh: true,
             peer,
             shared,
         }
@@ -360,10 +376,14 @@ impl Future for Connection {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         loop {
-            match this.follow(cx) {
-                Next::Wait => {}
-                Next::Turn => continue,
-                Next::Drop => return Poll::Ready(()),
+            // Asked to end before it has seen anything, hyper closes over what it could still answer.
+            let is_first = std::mem::take(&mut this.is_fresh);
+            if !is_first {
+                match this.follow(cx) {
+                    Next::Wait => {}
+                    Next::Turn => continue,
+                    Next::Drop => return Poll::Ready(()),
+                }
             }
             if let Poll::Ready(ended) = this.protocol.poll(cx) {
                 if let Err(error) = ended {
@@ -374,6 +394,7 @@ impl Future for Connection {
                 return Poll::Ready(());
             }
             match this.keep_time(cx) {
+                Next::Wait if is_first => {}
                 Next::Wait => return Poll::Pending,
                 Next::Turn => {}
                 Next::Drop => return Poll::Ready(()),

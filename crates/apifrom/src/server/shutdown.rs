@@ -1,7 +1,8 @@
 //! How a server ends: what runs is finished, and what does not finish in time is cut.
 //!
 //! 1. Asked to stop, the server accepts nothing more. Connections on which nothing is under way are
-//!    closed at once; HTTP/2 clients are told with GOAWAY.
+//!    closed at once, those that have sent nothing yet after a moment; HTTP/2 clients are told with
+//!    GOAWAY.
 //! 2. A request that runs is answered, and its connection is closed after it.
 //! 3. What is left after `timeout_graceful_shutdown`, or when the server is asked a second time, is
 //!    cut.

@@ -54,6 +54,18 @@ fn idle_connections_do_not_hold_up_the_end() {
 }
 
 #[test]
+fn a_client_that_has_just_connected_is_still_answered() {
+    let served = Served::with(|_| {});
+    let mut client = served.connect();
+    std::thread::sleep(Duration::from_millis(50));
+    served.stopper.stop();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(client.get("/").status, 200);
+    assert_eq!(client.rest(), "");
+    assert!(served.stop().in_time());
+}
+
+#[test]
 fn what_does_not_finish_in_time_is_cut() {
     let served = Served::with(|config| {
         config.timeout_graceful_shutdown = Duration::from_millis(200);

@@ -89,7 +89,7 @@ impl Session {
         parameters: &Parameters,
     ) -> Result<Rows, DatabaseError> {
         let outcome = self.ask(statement, parameters, true)?;
-        let columns = Columns::new(outcome.names)?;
+        let columns = statement.columns(outcome.names.iter().map(|name| &**name))?;
         Ok(Rows::new(columns, outcome.values, outcome.count))
     }
 
