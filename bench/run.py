@@ -9,6 +9,7 @@ from harness import (
     compute,
     idle,
     instructions,
+    limiter,
     logins,
     machine,
     memory,
@@ -30,10 +31,11 @@ MEASUREMENTS: dict[str, tuple[Callable[[Options], bool], str]] = {
     "memory": (memory.run, "resident memory after start"),
     "upload": (upload.run, "resident memory while 10 MB stream in"),
     "timing": (timing.run, "whether the time of a refusal tells anything about the secret"),
+    "limiter": (limiter.run, "what a million clients cost a rate limit"),
     "soak": (soak.run, "mixed load for minutes, and what is left of it"),
 }
 # What takes too long to be part of `all`, and has no peers.
-ALONE = ("soak", "timing")
+ALONE = ("limiter", "soak", "timing")
 
 
 def main() -> int:

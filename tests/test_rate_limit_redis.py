@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import logging
+import re
 import threading
 import time
 from collections import Counter
@@ -56,6 +57,16 @@ def test_two_programs_count_together(redis, wrap):
     assert answer.headers["x-ratelimit-remaining"] == "0"
     assert 55 <= int(answer.headers["retry-after"]) <= 62
     assert calls == ["home", "home"]
+
+
+@pytest.mark.parametrize("limit", [1, 32, 33, 1_000_000_000])
+def test_a_key_takes_at_most_256_bytes_there(redis, limit):
+    options = {"storage": "redis", "redis_url": redis.url, "limit": limit, "window": 31_536_000}
+    with TestClient(example([], **options)) as client:
+        assert statuses(client, 34) == [200] * min(limit, 34) + [429] * max(34 - limit, 0)
+    keys = re.findall(rb"apifrom:limit:[\w-]{22}", redis.ask(b"KEYS *"))
+    assert len(keys) == 1
+    assert 64 < int(redis.ask(b"MEMORY USAGE " + keys[0])[1:]) <= 256
 
 
 def test_limits_of_endpoints_and_routers_are_counted_apart(redis):

@@ -14,6 +14,7 @@ PEERS_PYTHON = BENCH / ".venv/bin/python"
 # Built by the bench from the product's tree.
 OURS_RUST = ROOT / "target/release/examples/bench_rust"
 OURS_TIMING = ROOT / "target/release/examples/timing"
+OURS_LIMITER = ROOT / "target/release/examples/limiter"
 OURS_PYTHON = BENCH / ".venv-ours/bin/python"
 
 RESULTS = BENCH / "results"

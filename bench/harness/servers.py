@@ -1,6 +1,6 @@
 """The programs that are measured: how each is started, and what it needs to be there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import places
@@ -35,6 +35,9 @@ def _ours_python(file: str, name: str) -> Server:
 
 
 OURS_PYTHON = _ours_python("app.py", "apifrom, Python")
+OURS_WORKERS = replace(
+    OURS_PYTHON, name="apifrom, Python, 2 workers", environment=(("WORKERS", "2"),)
+)
 OURS_FIVE_LINES = _ours_python("five_lines.py", "apifrom, five lines of Python")
 OURS_VALIDATION = _ours_python("guide_validation.py", "apifrom, the guide's validation block")
 OURS_BLOCKING = _ours_python("blocking.py", "apifrom, Python")

@@ -82,4 +82,9 @@ def create_user(user: NewUser) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    app.run(host="127.0.0.1", port=int(os.environ["PORT"]), access_log=False)
+    app.run(
+        host="127.0.0.1",
+        port=int(os.environ["PORT"]),
+        workers=int(os.environ.get("WORKERS", "1")),
+        access_log=False,
+    )

@@ -15,6 +15,8 @@ app.run()
 ```
 """
 
+# With the package, because it notes where the program began.
+from apifrom import _program as _program
 from apifrom.api import API, api
 from apifrom.exceptions import ConfigurationError, HTTPException
 from apifrom.parameters import Body, Cookie, Depends, File, Form, Header, Query

@@ -19,10 +19,12 @@ from typing import Any, ClassVar, Literal, LiteralString, Protocol, Self, TypeVa
 from typing_extensions import disjoint_base
 
 from apifrom._lifespan import Lifespan
+from apifrom._program import Program
 from apifrom.requests import State
 
 __all__ = [
     "URL",
+    "Assignment",
     "BackgroundTask",
     "BackgroundTasks",
     "BaseDatabase",
@@ -52,6 +54,7 @@ __all__ = [
     "Sql",
     "StartError",
     "StreamingResponse",
+    "Supervisor",
     "SyncRequest",
     "TestServer",
     "Transaction",
@@ -803,6 +806,9 @@ class Engine:
     """A frozen API and what it is served with."""
 
     @property
+    def workers(self) -> int:
+        """How many processes are to serve."""
+    @property
     def log_level(self) -> str:
         """The least level that `app.run` writes."""
     @property
@@ -842,8 +848,29 @@ def freeze(
         The engine, or nothing where something is wrong, and what that is.
     """
 
-def serve(engine: Engine, lifespan: Lifespan) -> bool:
+@final
+class Assignment:
+    """The place of this process among those that serve together.
+
+    Args:
+        text: What the supervisor wrote.
+
+    Raises:
+        StartError: This process was not started by a supervisor, or that is gone.
+    """
+
+    def __new__(cls, text: str) -> Self: ...
+    @property
+    def number(self) -> int:
+        """Which of the workers this is, from 1."""
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+def serve(engine: Engine, lifespan: Lifespan, assignment: Assignment | None = None) -> bool:
     """Serves until SIGINT or SIGTERM; a second one cuts what still runs.
+
+    A worker serves on the sockets of its assignment, once.
 
     Returns:
         False when requests had to be cut.
@@ -851,6 +878,24 @@ def serve(engine: Engine, lifespan: Lifespan) -> bool:
     Raises:
         StartError: The address is taken, or the lifespan failed to begin.
     """
+
+@final
+class Supervisor:
+    """Keeps the processes that serve. It outlives the engine, which it has no use for."""
+
+    def __new__(cls, engine: Engine) -> Self: ...
+    def run(self, program: Program) -> bool:
+        """Opens the sockets, runs `program` for each worker and keeps them until SIGINT or SIGTERM.
+
+        A second signal cuts what still runs. Python's own handlers must be off.
+
+        Returns:
+            False when a worker did not finish what ran.
+
+        Raises:
+            StartError: The address is taken, or a worker does not come to serve. Its second
+                argument, where there is one, is the status that the worker ended with.
+        """
 
 def flush_logs(milliseconds: int) -> None:
     """Waits until everything that was said so far has reached `logging`."""

@@ -11,9 +11,12 @@ import sys
 import time
 from typing import Any
 
-__all__ = ["deliver", "install", "thresholds"]
+__all__ = ["deliver", "install", "say_worker", "thresholds"]
 
 _LOGGERS = ("apifrom", "apifrom.access", "apifrom.security")
+
+# Which of several workers this process is; it goes with every record.
+_common: dict[str, Any] = {}
 
 _Record = tuple[str, int, str, str, float, dict[str, Any]]
 
@@ -41,7 +44,14 @@ def deliver(records: list[_Record], dropped: int) -> None:
             continue
         traceback = fields.pop("traceback", None)
         record = logger.makeRecord(
-            name, level, "(apifrom)", 0, message, (), None, extra={"event": event, **fields}
+            name,
+            level,
+            "(apifrom)",
+            0,
+            message,
+            (),
+            None,
+            extra={"event": event, **_common, **fields},
         )
         record.created = when
         record.msecs = (when - int(when)) * 1000
@@ -58,7 +68,12 @@ class _Text(logging.Formatter):
     """`2026-01-31T12:00:00.123Z INFO apifrom.access …`."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        worker = " worker-%(worker)s" if _common else ""
+        super().__init__(
+            f"%(asctime)s %(levelname)s %(name)s{worker} %(message)s",
+            "%Y-%m-%dT%H:%M:%S",
+            defaults=_common,
+        )
         self.default_msec_format = "%s.%03dZ"
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
@@ -85,6 +100,15 @@ class _Json(_Text):
         if record.exc_text:
             line["traceback"] = record.exc_text
         return json.dumps(line, default=str)
+
+
+def say_worker(number: int) -> None:
+    """Names this process in every record from here on.
+
+    Args:
+        number: Which of the workers it is.
+    """
+    _common["worker"] = number
 
 
 def install(level: str, log_format: str) -> None:

@@ -177,6 +177,9 @@ class API(Endpoints):
     ) -> None:
         """Serves the API until Ctrl-C or SIGTERM.
 
+        With `workers` above 1 the program is run once more for each of them, up to this call, which
+        serves there and does not return.
+
         Everything that is wrong with the configuration is printed at once, before anything is
         opened, and ends the process with status 1.
 
@@ -219,8 +222,12 @@ class API(Endpoints):
         if self._frozen is not None:
             raise RuntimeError(f"{what}: the API has started, so nothing can be added to it")
 
+    def thaw(self) -> None:
+        """Lets go of the frozen engine and its connections: other processes serve."""
+        self._frozen = None
+
     def freeze(
-        self, server: dict[str, Any] | None = None, *, lenient: bool = False
+        self, server: dict[str, Any] | None = None, *, lenient: bool = False, quiet: bool = False
     ) -> _apifrom.Engine:
         """Checks everything that was declared and hands it to the engine, once.
 
@@ -229,6 +236,7 @@ class API(Endpoints):
         Args:
             server: The options of `run`, where it serves.
             lenient: True to leave what is weak to `apifrom check`, also under `strict`.
+            quiet: True to leave the warnings to another process of the same program.
 
         Returns:
             The frozen engine.
@@ -247,7 +255,7 @@ class API(Endpoints):
             errors.extend(found)
             if endpoint is not None:
                 endpoints.append(endpoint)
-        config = {**self._config, "lenient": lenient}
+        config = {**self._config, "lenient": lenient, "quiet": quiet}
         engine, found = _apifrom.freeze(config, endpoints, self._middleware, server)
         errors.extend(found)
         if errors or engine is None:

@@ -60,6 +60,12 @@ impl<'py, 'e> Fields<'py, 'e> {
         }
     }
 
+    /// True when `name` is still to be taken and a text.
+    pub(crate) fn text_is_next(&self, name: &str) -> bool {
+        let value = self.given.get_item(name).ok().flatten();
+        value.is_some_and(|value| value.is_instance_of::<PyString>())
+    }
+
     /// The text of `name`, where it is given.
     pub(crate) fn optional_text(&mut self, name: &str) -> Option<String> {
         let value = self.some(name)?;

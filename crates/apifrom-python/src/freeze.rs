@@ -27,6 +27,8 @@ use crate::surround::{SharedLimits, Surround};
 pub(crate) struct PyEngine {
     pub(crate) engine: Engine,
     pub(crate) server: ServerConfig,
+    /// How many processes are to serve.
+    pub(crate) workers: u32,
     log_level: String,
     log_format: String,
     /// Where the function of each endpoint is called, by template and methods: names may be alike.
@@ -72,6 +74,12 @@ impl PyEngine {
     /// What is weak about it, as JSON.
     fn check(&self) -> String {
         self.engine.check().to_json()
+    }
+
+    /// How many processes are to serve.
+    #[getter]
+    fn workers(&self) -> u32 {
+        self.workers
     }
 
     /// The least level that `app.run` writes.
@@ -168,6 +176,9 @@ pub(crate) fn freeze(
     if guard.lenient {
         api = api.lenient();
     }
+    if guard.quiet {
+        api = api.quiet();
+    }
     let built = api.build();
     let engine = match built {
         Ok(engine) => Some(engine),
@@ -183,6 +194,7 @@ pub(crate) fn freeze(
     let engine = engine.filter(|_| found.is_empty()).map(|engine| PyEngine {
         engine,
         server: serving.config,
+        workers: serving.workers,
         log_level: serving.log_level,
         log_format: serving.log_format,
         modes,
@@ -217,6 +229,7 @@ pub(crate) fn is_debug_build() -> bool {
 #[derive(Default)]
 struct Guard {
     lenient: bool,
+    quiet: bool,
     auth: Vec<Protection>,
     scopes: Vec<String>,
 }
@@ -251,6 +264,7 @@ fn read_config(
         ),
     }
     fields.flag("lenient", &mut guard.lenient);
+    fields.flag("quiet", &mut guard.quiet);
     fields.texts("scopes", &mut guard.scopes);
     let auth = fields.take("auth");
     fields.finish(|_| None);
@@ -260,9 +274,13 @@ fn read_config(
     Ok((config, guard))
 }
 
+/// The most processes that serve together.
+const MAX_WORKERS: u32 = 1_024;
+
 /// What `app.run` was given.
 struct Serving {
     config: ServerConfig,
+    workers: u32,
     log_level: String,
     log_format: String,
 }
@@ -271,6 +289,7 @@ impl Default for Serving {
     fn default() -> Self {
         Self {
             config: ServerConfig::default(),
+            workers: 1,
             log_level: "info".into(),
             log_format: "text".into(),
         }
@@ -314,11 +333,7 @@ impl Serving {
             &mut config.timeout_graceful_shutdown,
         );
         fields.flag("access_log", &mut api.access_log);
-        let mut workers: u32 = 1;
-        fields.number("workers", &mut workers);
-        if workers != 1 {
-            fields.note("workers", "expected 1, the only number there is yet");
-        }
+        api.processes = self.read_workers(&mut fields);
         self.read_log(&mut fields);
         self.config.tls = read_tls(&mut fields);
         fields.finish(|name| match name {
@@ -330,6 +345,35 @@ impl Serving {
             _ => None,
         });
         Ok(())
+    }
+
+    /// Reads how many are to serve, and returns how many the API has to reckon with: what is right must
+    /// not depend on the machine, so "auto" counts as several on any.
+    fn read_workers(&mut self, fields: &mut Fields<'_, '_>) -> u32 {
+        if fields.text_is_next("workers") {
+            let mut text = String::new();
+            fields.text("workers", &mut text);
+            if text == "auto" {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                self.workers = u32::try_from(cores).unwrap_or(MAX_WORKERS).min(MAX_WORKERS);
+                return self.workers.max(2);
+            }
+            fields.note(
+                "workers",
+                format!("expected a number or \"auto\", found {text:?}"),
+            );
+            return 1;
+        }
+        fields.number("workers", &mut self.workers);
+        if !(1..=MAX_WORKERS).contains(&self.workers) {
+            let found = self.workers;
+            fields.note(
+                "workers",
+                format!("expected 1 to {MAX_WORKERS}, found {found}"),
+            );
+            return 1;
+        }
+        self.workers
     }
 
     fn read_log(&mut self, fields: &mut Fields<'_, '_>) {

@@ -77,7 +77,7 @@ mod _apifrom {
         verify_jws, verify_jwt_token, verify_password,
     };
     #[pymodule_export]
-    use crate::serve::{StartError, serve};
+    use crate::serve::{PyAssignment, PySupervisor, StartError, serve};
     #[pymodule_export]
     use crate::testing::TestServer;
 }

@@ -52,6 +52,8 @@ pub struct Api {
     server: ServerConfig,
     /// True while it is judged, and not started.
     lenient: bool,
+    /// True where another process gives its warnings.
+    quiet: bool,
 }
 
 impl Default for Api {
@@ -81,6 +83,7 @@ impl Api {
             clock: Arc::new(SystemClock),
             server: ServerConfig::default(),
             lenient: false,
+            quiet: false,
         }
     }
 
@@ -176,6 +179,13 @@ impl Api {
         self
     }
 
+    /// Leaves its warnings to another process, which was made from the same program.
+    #[doc(hidden)]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
     /// Freezes the API. Under `strict` it is [judged](Engine::check) as well: what is an error there is
     /// one here.
     ///
@@ -184,8 +194,8 @@ impl Api {
     pub fn build(self) -> Result<Engine, ConfigErrors> {
         let mut errors = ConfigErrors::new();
         let is_strict = self.config.is_strict() && !self.lenient;
-        let hosts = TrustedHosts::new(&self.config.trusted_hosts);
-        let hosts = or_note(hosts, &mut errors);
+        let processes = self.config.processes;
+        let hosts = or_note(TrustedHosts::new(&self.config.trusted_hosts), &mut errors);
         let proxies =
             TrustedProxies::new(&self.config.trusted_proxies, &self.config.forwarded_header);
         let proxies = or_note(proxies, &mut errors);
@@ -207,7 +217,7 @@ impl Api {
             own: &self.own,
             surround,
             guard: Guard {
-                compiler: Compiler::new(is_strict, Arc::clone(&self.sink), self.clock),
+                compiler: Compiler::new(is_strict, processes, Arc::clone(&self.sink), self.clock),
                 protections: &self.protections,
                 scopes: &self.scopes,
                 default: self.config.default,
@@ -259,7 +269,7 @@ impl Api {
         }
         match (errors.is_empty(), router, hosts, proxies) {
             (true, Some(router), Some(hosts), Some(proxies)) => {
-                for warning in warnings {
+                for warning in warnings.iter().filter(|_| !self.quiet) {
                     configuration_weak(&*self.sink, warning.path(), warning.message());
                 }
                 Ok(Engine::new(Frozen {
@@ -378,6 +388,9 @@ fn check_bounds(config: &ApiConfig, errors: &mut ConfigErrors) {
     }
     if config.max_target_size == 0 {
         errors.note("max_target_size", "expected 1 or more, found 0");
+    }
+    if config.processes == 0 {
+        errors.note("processes", "expected 1 or more, found 0");
     }
     let root = &config.root_path;
     if !root.is_empty() && (!root.starts_with('/') || root.ends_with('/')) {

@@ -42,6 +42,10 @@ pub struct ApiConfig {
     pub error_handling: ErrorHandling,
     /// Writes a line for each answer. Defaults to `true`.
     pub access_log: bool,
+    /// How many processes answer for this API, on this machine and on others. With more than one,
+    /// counts and revocations that would be kept in the memory of each are start-up errors, and the
+    /// back-off after failed log-ins is divided among them. Defaults to 1.
+    pub processes: u32,
 }
 
 /// What an endpoint is that declares nothing about its callers.
@@ -83,6 +87,7 @@ impl Default for ApiConfig {
             development: false,
             error_handling: ErrorHandling::default(),
             access_log: true,
+            processes: 1,
         }
     }
 }

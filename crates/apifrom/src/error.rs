@@ -135,6 +135,16 @@ pub enum ServeError {
     /// The runtime could not be built, or a signal could not be watched.
     #[error("cannot start: {0}")]
     Start(#[source] std::io::Error),
+    /// A process that was to serve did not come to it, more than once if another served before.
+    #[error("worker {number} {how} before it served")]
+    Worker {
+        /// Which of the processes, from 1.
+        number: u32,
+        /// What became of it.
+        how: String,
+        /// What it ended with, where it ended by itself.
+        status: Option<i32>,
+    },
     /// The server was asked to stop, and some connections did not end in time.
     #[error("{0} connections did not end in time and were cut")]
     Cut(usize),

@@ -39,6 +39,7 @@ pub(super) struct Surround {
     sink: Arc<dyn Sink>,
     stores: Stores,
     title: String,
+    processes: u32,
     /// What is weaker than it should be, and no error.
     weak: Vec<ConfigError>,
     facts: SurroundFacts,
@@ -85,6 +86,7 @@ impl Declared {
                 place: format!("{}\napi\n{index}", config.title),
                 stores: &mut stores,
                 sink,
+                processes: config.processes,
             };
             rate_limits.extend(kept(limit.compile(&mut sharing), None, errors));
         }
@@ -103,6 +105,7 @@ impl Declared {
             rate_limits,
             stores,
             title: config.title.clone(),
+            processes: config.processes,
         }
     }
 }
@@ -234,6 +237,7 @@ impl Surround {
             place: format!("{}\n{path}\n{index}", self.title),
             stores: &mut self.stores,
             sink: &self.sink,
+            processes: self.processes,
         };
         let limit = kept(declared.compile(&mut sharing), Some(path), errors);
         self.declared.push((Arc::clone(declared), limit.clone()));

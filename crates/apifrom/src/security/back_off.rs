@@ -7,18 +7,21 @@
 //! 3. An IPv6 client is its /64. All clients behind a Unix domain socket that names nobody are one.
 //! 4. Look-ups of tokens that nobody knows yet are counted for themselves, right or wrong: 100 a minute
 //!    of one address.
-//! 5. At most 100,000 counters are kept; the one that was idle longest goes first.
+//! 5. Several processes that answer for one API divide these figures among them, and no share is less
+//!    than 1: each counts by itself, and a client may come to any of them.
+//! 6. At most 100,000 counters are kept; the one that was idle longest goes first.
 //!
 //! It covers only secrets that people choose and checks that cost. What was proved before (a cached
 //! login) is never held back, so that nobody is locked out by a neighbour who guesses.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use super::protection::Compiling;
 use crate::request::Client;
 
 /// How long a failure counts.
@@ -33,8 +36,11 @@ const LOOK_UP_SPAN: Duration = Duration::from_mins(1);
 const COUNTERS: usize = 100_000;
 
 /// The counters of one engine.
-#[derive(Default)]
-pub(in crate::security) struct BackOff(Mutex<Counters>);
+pub(in crate::security) struct BackOff {
+    counters: Mutex<Counters>,
+    /// Among how many processes the figures are divided.
+    processes: usize,
+}
 
 /// Whom a failure is counted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,12 +94,14 @@ impl Who {
         }
     }
 
-    fn limit(&self) -> usize {
-        match self.of {
+    /// How many there may be in one of so many processes.
+    fn limit(&self, processes: usize) -> usize {
+        let limit = match self.of {
             Of::User(_) => OF_USER,
             Of::Users => OF_ADDRESS,
             Of::LookUps => LOOK_UPS,
-        }
+        };
+        (limit / processes).max(1)
     }
 
     fn span(&self) -> Duration {
@@ -105,6 +113,21 @@ impl Who {
 }
 
 impl BackOff {
+    /// The counters that all methods of one engine share.
+    pub(in crate::security) fn of(compiling: &mut Compiling<'_>) -> Arc<Self> {
+        let processes = compiling.processes();
+        compiling.shared(|| Self::among(processes))
+    }
+
+    /// Counters of one of so many processes.
+    fn among(processes: u32) -> Self {
+        let processes = usize::try_from(processes).unwrap_or(usize::MAX).max(1);
+        Self {
+            counters: Mutex::default(),
+            processes,
+        }
+    }
+
     /// Seconds until a check may be made again; nothing where it may be made now.
     pub(in crate::security) fn held(
         &self,
@@ -115,7 +138,7 @@ impl BackOff {
         let counters = self.lock();
         [Who::user(client, user), Who::address(client)]
             .iter()
-            .filter_map(|who| counters.held(who, now))
+            .filter_map(|who| counters.held(who, self.limit(who), now))
             .max()
     }
 
@@ -126,9 +149,10 @@ impl BackOff {
             ..Who::address(client)
         };
         let mut counters = self.lock();
-        let held = counters.held(&who, now);
+        let limit = self.limit(&who);
+        let held = counters.held(&who, limit, now);
         if held.is_none() {
-            counters.count(who, now);
+            counters.count(who, limit, now);
         }
         held
     }
@@ -136,30 +160,35 @@ impl BackOff {
     /// Counts a failure.
     pub(in crate::security) fn failed(&self, client: &Client, user: &str, now: Duration) {
         let mut counters = self.lock();
-        counters.count(Who::user(client, user), now);
-        counters.count(Who::address(client), now);
+        for who in [Who::user(client, user), Who::address(client)] {
+            counters.count(who, self.limit(&who), now);
+        }
+    }
+
+    fn limit(&self, who: &Who) -> usize {
+        who.limit(self.processes)
     }
 
     fn lock(&self) -> MutexGuard<'_, Counters> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Counters {
-    fn held(&self, who: &Who, now: Duration) -> Option<u32> {
+    fn held(&self, who: &Who, limit: usize, now: Duration) -> Option<u32> {
         let counter = self.known.get(who)?;
         // The failure that has to grow old before there is room for another.
-        let oldest = counter.failures.len().checked_sub(who.limit())?;
+        let oldest = counter.failures.len().checked_sub(limit)?;
         let ends = counter.failures.get(oldest)?.saturating_add(who.span());
         let left = ends.checked_sub(now).filter(|left| !left.is_zero())?;
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
         u32::try_from(seconds).ok()
     }
 
-    fn count(&mut self, who: Who, now: Duration) {
+    fn count(&mut self, who: Who, limit: usize, now: Duration) {
         self.touches += 1;
         let touch = self.touches;
-        let (limit, span) = (who.limit(), who.span());
+        let span = who.span();
         let counter = self.known.entry(who).or_insert_with(|| Counter {
             failures: VecDeque::new(),
             touch,
@@ -207,7 +236,7 @@ mod tests {
 
     #[test]
     fn ten_failures_with_one_user_hold_that_user_at_that_address_for_five_minutes() {
-        let back_off = BackOff::default();
+        let back_off = BackOff::among(1);
         let (here, there) = (client("192.0.2.1"), client("192.0.2.2"));
         for second in 0..10 {
             assert_eq!(back_off.held(&here, "ada", at(second)), None);
@@ -226,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_hundred_failures_hold_the_address_whatever_the_user() {
-        let back_off = BackOff::default();
+        let back_off = BackOff::among(1);
         let here = client("192.0.2.1");
         for number in 0..100 {
             assert_eq!(back_off.held(&here, "new", at(0)), None, "{number}");
@@ -237,8 +266,35 @@ mod tests {
     }
 
     #[test]
+    fn several_processes_divide_the_figures_among_them_and_none_is_left_without() {
+        let here = client("192.0.2.1");
+        for (processes, of_user, of_address) in [(4, 2, 25), (11, 1, 9), (1_000, 1, 1)] {
+            let held_after = |failures: usize, users: usize| {
+                let back_off = BackOff::among(processes);
+                for number in 0..failures {
+                    back_off.failed(&here, &format!("user {}", number % users), at(0));
+                }
+                back_off.held(&here, "user 0", at(0)).is_some()
+            };
+            assert!(held_after(of_user, 1), "{processes}");
+            assert!(!held_after(of_user - 1, 1), "{processes}");
+            assert!(held_after(of_address, of_address.max(2)), "{processes}");
+            assert!(
+                !held_after(of_address - 1, of_address.max(2)) || of_user == 1,
+                "{processes}"
+            );
+            let back_off = BackOff::among(processes);
+            let look_ups = (100 / processes as usize).max(1);
+            for _ in 0..look_ups {
+                assert_eq!(back_off.look_up(&here, at(0)), None);
+            }
+            assert_eq!(back_off.look_up(&here, at(0)), Some(60));
+        }
+    }
+
+    #[test]
     fn a_network_of_one_subscriber_is_one_client() {
-        let back_off = BackOff::default();
+        let back_off = BackOff::among(1);
         for last in 0..10 {
             back_off.failed(&client(&format!("2001:db8:0:1::{last}")), "ada", at(0));
         }
@@ -256,7 +312,7 @@ mod tests {
 
     #[test]
     fn the_counter_that_was_idle_longest_goes_first() {
-        let back_off = BackOff::default();
+        let back_off = BackOff::among(1);
         let here = client("192.0.2.1");
         for _ in 0..10 {
             back_off.failed(&here, "ada", at(0));
@@ -276,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_holds_nobody_for_ever() {
-        let back_off = BackOff::default();
+        let back_off = BackOff::among(1);
         let here = client("192.0.2.1");
         for _ in 0..10 {
             back_off.failed(&here, "ada", at(1000));

@@ -151,6 +151,7 @@ type Known = (Arc<dyn AuthMethod>, Option<Arc<dyn Authenticator>>);
 /// Compiles the protections of one API.
 pub(crate) struct Compiler {
     strict: bool,
+    processes: u32,
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
     shared: Shared,
@@ -232,6 +233,11 @@ impl Compiling<'_> {
             .unwrap_or_else(|_| unreachable!("the key of a shared value is its type"))
     }
 
+    /// How many processes answer for the API.
+    pub fn processes(&self) -> u32 {
+        self.compiler.processes
+    }
+
     /// Where records go.
     pub fn sink(&self) -> Arc<dyn Sink> {
         Arc::clone(&self.compiler.sink)
@@ -244,9 +250,15 @@ impl Compiling<'_> {
 }
 
 impl Compiler {
-    pub(crate) fn new(strict: bool, sink: Arc<dyn Sink>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        strict: bool,
+        processes: u32,
+        sink: Arc<dyn Sink>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             strict,
+            processes,
             sink,
             clock,
             shared: Shared::new(),

@@ -13,7 +13,8 @@
 //!
 //! # Deployment
 //! Memory is of one process, and forgets with it: another process that serves the same API knows
-//! nothing of what was revoked here. With the feature `redis` and [`RevocationConfig::redis`] what is
+//! nothing of what was revoked here; where [`ApiConfig::processes`](crate::ApiConfig::processes) says
+//! that there are several, it is a start-up error. With the feature `redis` and [`RevocationConfig::redis`] what is
 //! revoked is in a Redis or Valkey server, and known to every process that asks it within a second. A
 //! process that could not ask for two seconds lets no token pass (503), or for as long as
 //! [`RevocationConfig::stale_max`] says those that it does not know to be revoked. What that server
@@ -55,6 +56,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::authenticator::{Attempt, Failure, FailureKind};
+use super::protection::Compiling;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::logging::Sink;
@@ -186,7 +188,20 @@ impl Revocation {
         })))
     }
 
-    /// Lets a store that several share say to `sink` when it goes away.
+    /// Notes what is wrong with it in an API, and lets a store that several share say to the API's sink
+    /// when it goes away.
+    pub(in crate::security) fn judge(&self, compiling: &mut Compiling<'_>) {
+        let processes = compiling.processes();
+        if processes > 1 && matches!(self.0.entries, Entries::Memory(_)) {
+            let message = format!(
+                "is in memory, and {processes} processes would not know of each other's; give \
+                 Revocation a redis_url (in Rust: RevocationConfig::redis)"
+            );
+            compiling.error("revocation", message);
+        }
+        self.say_to(&compiling.sink());
+    }
+
     #[cfg_attr(
         not(feature = "redis"),
         expect(
@@ -195,7 +210,7 @@ impl Revocation {
             reason = "memory never goes away"
         )
     )]
-    pub(in crate::security) fn say_to(&self, sink: &Arc<dyn Sink>) {
+    fn say_to(&self, sink: &Arc<dyn Sink>) {
         #[cfg(feature = "redis")]
         if let Entries::Shared { replica, .. } = &self.0.entries {
             replica.say_to(sink);

@@ -15,6 +15,7 @@ use super::listener::{self, Accepting, BoundAddress, Listener, concerns_one_conn
 use super::shutdown::{Ended, Stage, Stopper};
 use super::socket::Plain;
 use super::tls::Tls;
+use super::workers::{Assignment, Post};
 use crate::clock::{Clock, SystemClock, instant};
 use crate::config::ServerConfig;
 use crate::engine::Engine;
@@ -60,6 +61,8 @@ pub struct Server {
     /// What is worth a warning once there is somebody to tell.
     warning: Option<String>,
     stopper: Stopper,
+    /// Where a supervisor is told that this process serves.
+    post: Option<Post>,
 }
 
 impl Server {
@@ -80,6 +83,26 @@ impl Server {
             tls,
             warning,
             stopper: Stopper::new(),
+            post: None,
+        })
+    }
+
+    /// Serves on the sockets that [`Workers`](super::Workers) opened. It tells them when it serves, and
+    /// ends when they are gone.
+    ///
+    /// # Errors
+    /// [`ServeError::Config`] with everything that is wrong with the options and the certificate files.
+    pub fn assigned(config: &ServerConfig, assignment: Assignment) -> Result<Self, ServeError> {
+        let tls = config.prepared()?.map(|loaded| loaded.tls);
+        let (listeners, post) = assignment.split();
+        Ok(Self {
+            config: config.clone(),
+            listeners,
+            tls,
+            // The supervisor gives it.
+            warning: None,
+            stopper: Stopper::new(),
+            post: Some(post),
         })
     }
 
@@ -134,9 +157,17 @@ impl Server {
             shared: Arc::new(Shared::new(engine, config, self.tls, stopper.clone())),
             log,
         };
+        let level = match self.post {
+            Some(post) => {
+                post.serves(&stopper, config.timeout_graceful_shutdown)
+                    .map_err(ServeError::Start)?;
+                Level::Debug
+            }
+            None => Level::Info,
+        };
         for url in urls {
             let message = format!("listening on {url}");
-            accepting.log.write(Level::Info, "listening", message);
+            accepting.log.write(level, "listening", message);
         }
         tokio::select! {
             () = shutdown => stopper.stop(),
@@ -253,10 +284,10 @@ impl AcceptLoop {
 }
 
 /// What the server says about itself.
-struct Log(Arc<dyn Sink>);
+pub(super) struct Log(pub(super) Arc<dyn Sink>);
 
 impl Log {
-    fn write(&self, level: Level, event: &'static str, message: String) {
+    pub(super) fn write(&self, level: Level, event: &'static str, message: String) {
         if self.0.enabled(Logger::Server, level) {
             self.0.write(Self::record(level, event, message));
         }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{FromRawFd, IntoRawFd, RawFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
@@ -86,6 +86,55 @@ pub(super) fn open(config: &ServerConfig) -> Result<Vec<Listener>, ServeError> {
     tcp(host, config.port, config.backlog).map_err(named(address))
 }
 
+/// Opens what `config` asks for, as often as there are processes to take connections from it.
+///
+/// On TCP each has a socket of its own, among which the system divides new connections; what waits at
+/// one waits for whoever holds it. Where the system does not divide them, and on a Unix domain socket,
+/// all have the same.
+///
+/// The first socket is opened and listens before it lets others beside it, so that a second server on
+/// the same address fails as it does beside any other.
+pub(super) fn open_for(
+    config: &ServerConfig,
+    processes: usize,
+) -> Result<Vec<Vec<Listener>>, ServeError> {
+    let first = open(config)?;
+    let is_divided = cfg!(target_os = "linux") && config.fd.is_none() && config.uds.is_none();
+    let mut others = Vec::new();
+    for _ in 1..processes {
+        let beside = first.iter().map(|listener| {
+            let beside = if is_divided {
+                listener.beside(config.backlog)
+            } else {
+                listener.same()
+            };
+            beside.map_err(|source| ServeError::Listen {
+                address: listener.address.to_string(),
+                source,
+            })
+        });
+        others.push(beside.collect::<Result<Vec<_>, _>>()?);
+    }
+    others.insert(0, first);
+    Ok(others)
+}
+
+/// Takes over what a supervisor opened.
+pub(super) fn handed_over(descriptors: &[RawFd]) -> Result<Vec<Listener>, ServeError> {
+    let taken = descriptors.iter().map(|&descriptor| {
+        let listener = inherited(descriptor).and_then(|listener| {
+            // It came through the start of this process, and goes no further.
+            listener.socket.set_cloexec(true)?;
+            Ok(listener)
+        });
+        listener.map_err(|source| ServeError::Listen {
+            address: format!("descriptor {descriptor}"),
+            source,
+        })
+    });
+    taken.collect()
+}
+
 /// Listens on every address that `host` stands for, all with the same port.
 fn tcp(host: &str, port: u16, backlog: u32) -> io::Result<Vec<Listener>> {
     let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
@@ -139,23 +188,30 @@ fn unix(path: &Path, backlog: u32) -> io::Result<Listener> {
 
 /// Takes a socket over that was opened elsewhere and listens already.
 fn inherited(fd: RawFd) -> io::Result<Listener> {
+    let socket = adopted(fd, |socket| {
+        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "not a listening socket");
+        socket.is_listener()?.then_some(()).ok_or_else(wrong)
+    })?;
+    finished(socket)
+}
+
+/// Takes a socket over by its descriptor, if it is what `check` expects.
+pub(super) fn adopted(
+    fd: RawFd,
+    check: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<Socket> {
     if fd < 0 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: whoever sets `fd` hands the descriptor over to this server. One that turns out not to
-    // be a listening socket was not meant, and is let go again below without being closed.
+    // SAFETY: whoever names `fd` hands the descriptor over to this server. One that turns out not to
+    // be the expected socket was not meant, and is let go again below without being closed.
     #[expect(
         unsafe_code,
         reason = "the standard library has no safe way to take over a descriptor by its number"
     )]
     let socket = unsafe { Socket::from_raw_fd(fd) };
-    let listens = socket.is_listener().and_then(|listens| {
-        let wrong = "not a listening socket";
-        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, wrong);
-        listens.then_some(()).ok_or_else(wrong)
-    });
-    match listens {
-        Ok(()) => finished(socket),
+    match check(&socket) {
+        Ok(()) => Ok(socket),
         Err(error) => {
             let _ = socket.into_raw_fd();
             Err(error)
@@ -246,6 +302,42 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 impl Listener {
     pub(super) fn address(&self) -> &BoundAddress {
         &self.address
+    }
+
+    /// The socket for another process that is started now.
+    pub(super) fn for_another(&self) -> io::Result<OwnedFd> {
+        Ok(self.socket.try_clone()?.into())
+    }
+
+    /// Another socket on the same address.
+    fn beside(&self, backlog: u32) -> io::Result<Self> {
+        let BoundAddress::Tcp(address) = self.address else {
+            return self.same();
+        };
+        #[cfg(target_os = "linux")]
+        self.socket.set_reuse_port(true)?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        if address.is_ipv6() {
+            socket.set_only_v6(self.socket.only_v6()?)?;
+        }
+        socket.set_reuse_address(true)?;
+        #[cfg(target_os = "linux")]
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        listen(socket, backlog)
+    }
+
+    /// The same socket once more. Its file stays with this one.
+    fn same(&self) -> io::Result<Self> {
+        Ok(Self {
+            socket: self.socket.try_clone()?,
+            address: self.address.clone(),
+            file: None,
+        })
     }
 
     /// Hands the socket to the runtime that this is called in.

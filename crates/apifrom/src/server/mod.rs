@@ -28,11 +28,13 @@ mod tls;
 #[path = "tls_absent.rs"]
 mod tls;
 mod wire;
+mod workers;
 
 pub use self::accept::Server;
 pub(crate) use self::client_address::TrustedProxies;
 pub use self::listener::BoundAddress;
 pub use self::shutdown::{Ended, Stopper};
+pub use self::workers::{Assignment, Workers};
 
 use self::shutdown::Signals;
 use crate::config::ServerConfig;

@@ -35,3 +35,4 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;
+mod workers;

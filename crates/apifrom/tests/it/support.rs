@@ -235,14 +235,17 @@ impl<S: Read + Write> Client<S> {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// In lower case.
     pub(crate) head: String,
     pub(crate) body: String,
+    as_sent: String,
 }
 
 impl Answer {
     fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
         let end = bytes.windows(4).position(|at| at == b"\r\n\r\n")? + 4;
-        let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+        let as_sent = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let head = as_sent.to_ascii_lowercase();
         let length = head.split("content-length: ").nth(1);
         let length = length.map_or(0, |rest| {
             rest.split("\r\n").next().unwrap().parse().unwrap()
@@ -252,8 +255,19 @@ impl Answer {
             status: head[9..12].parse().unwrap(),
             body: String::from_utf8_lossy(body).into_owned(),
             head,
+            as_sent,
         };
         Some((answer, end + length))
+    }
+
+    /// The first value of a header, as it was sent.
+    pub(crate) fn head_as_sent(&self, name: &str) -> String {
+        let lines = self
+            .as_sent
+            .lines()
+            .filter_map(|line| line.split_once(": "));
+        let mut values = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        values.next().unwrap().1.to_owned()
     }
 }
 

@@ -24,7 +24,9 @@
 //!
 //! # Deployment
 //! Behind a proxy that is not listed in `trusted_proxies` all clients are one. Counts are kept in this
-//! process: two processes let twice as many pass. With the feature `redis`, `RateLimit::redis` keeps them
+//! process: two processes would let twice as many pass, and where
+//! [`ApiConfig::processes`](crate::ApiConfig::processes) says that there are several, it is a start-up
+//! error. With the feature `redis`, `RateLimit::redis` keeps them
 //! in a Redis or Valkey server, for all processes and hosts that ask it: the same two bounds hold while
 //! it answers and keeps its data; a fail-over or a flush forgets. While it is away each limit does what
 //! `RateLimit::on_failure` says; nobody waits for it longer than 250 ms, and it is used again within a
@@ -128,6 +130,8 @@ pub(crate) struct Sharing<'a> {
     pub(crate) place: String,
     pub(crate) stores: &'a mut Stores,
     pub(crate) sink: &'a Arc<dyn Sink>,
+    /// How many processes answer for the API.
+    pub(crate) processes: u32,
 }
 
 /// Whose requests count together.
@@ -299,6 +303,14 @@ impl RateLimit {
             let message = format!("expected 1 to the limit, found {}", self.cost);
             wrong("rate_limit.cost", message);
         }
+        if sharing.processes > 1 && self.failing().is_none() {
+            let message = format!(
+                "is memory, and each of {} processes would count by itself and let the whole limit \
+                 pass; use storage=\"redis\" with redis_url (in Rust: .redis(url))",
+                sharing.processes
+            );
+            wrong("rate_limit.storage", message);
+        }
         #[cfg(feature = "redis")]
         if let Some(fault) = self
             .redis
@@ -375,6 +387,7 @@ mod tests {
                 place: String::new(),
                 stores: &mut Stores::default(),
                 sink: &sink,
+                processes: 1,
             };
             let compiled = RateLimit::parse(text).unwrap().compile(&mut sharing);
             compiled.err().unwrap()

@@ -320,7 +320,7 @@ impl AuthMethod for BasicAuthRequired {
             key,
             known: RwLock::default(),
             pool: compiling.shared(Pool::new),
-            back_off: compiling.shared(BackOff::default),
+            back_off: BackOff::of(compiling),
             clock: compiling.clock(),
             challenge,
             name,

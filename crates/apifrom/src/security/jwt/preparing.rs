@@ -146,7 +146,7 @@ impl JwtRequired {
         let Some(revocation) = &self.revocation else {
             return;
         };
-        revocation.say_to(&compiling.sink());
+        revocation.judge(compiling);
         if !self.verify_exp {
             compiling.error(
                 "revocation",

@@ -349,6 +349,9 @@ impl AuthMethod for OAuth2Required {
         let server = self.server(compiling);
         let credentials = self.credentials(compiling);
         self.check_scopes(compiling);
+        if let Some(revocation) = &self.revocation {
+            revocation.judge(compiling);
+        }
         let token_types = self.types(compiling);
         let scopes = compiling.scopes(&self.scopes);
         let name = compiling.state_name(self.name.as_deref());
@@ -377,7 +380,7 @@ impl AuthMethod for OAuth2Required {
             known: Known::default(),
             flights: Flights::default(),
             background: compiling.shared(Background::new),
-            back_off: compiling.shared(BackOff::default),
+            back_off: BackOff::of(compiling),
             clock: compiling.clock(),
         }))))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use apifrom::middleware::{Cors, RateLimit, SecurityHeaders};
+use apifrom::middleware::{Cors, Csrf, RateLimit, SecurityHeaders};
 use apifrom::security::{ApiKeyRequired, BasicAuthRequired, CreateToken, JwtRequired};
 use apifrom::{
     Api, Client as Sender, DefaultAccess, ErrorHandling, Identities, Identity, IntoLayer, Peer,
@@ -219,6 +219,105 @@ fn one_layer_of_several_counts_by_who_was_let_in() {
     is_problem(&send(address, "GET /", &ada), 429, "rate_limited");
     assert_eq!(send(address, "GET /", &eve).status, 200);
     assert_eq!(calls(), 2);
+}
+
+/// Sends a form with `headers`.
+fn send_form(address: SocketAddr, headers: &str, form: &str) -> Answer {
+    let mut client = Client::tcp(address);
+    let length = form.len();
+    client.send(format!(
+        "POST / HTTP/1.1\r\nHost: a\r\n{headers}Content-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\n\r\n{form}"
+    ));
+    client.answer()
+}
+
+#[test]
+fn what_another_site_sends_is_refused_and_what_bears_the_token_of_a_page_passes() {
+    async fn saved(body: String) -> String {
+        CALLS.fetch_add(1, Ordering::SeqCst);
+        body
+    }
+    let csrf = Csrf::new("a secret of 32 bytes, or of more");
+    let router = Router::new().route("/", get(home).post(saved));
+    let address = serve(router.layer(csrf.into_layer().unwrap()));
+    let page = send(address, "GET /", "");
+    assert_eq!((page.status, calls()), (200, 1));
+    assert!(page.head.contains("cache-control: no-store\r\n"));
+    let cookie = page.head_as_sent("set-cookie");
+    let (pair, attributes) = cookie.split_once(';').unwrap();
+    assert_eq!(attributes, " Path=/; Secure; SameSite=Lax");
+    let (_, token) = pair.split_once('=').unwrap();
+    let cookie = format!("Cookie: {pair}\r\n");
+    let header = format!("X-CSRF-Token: {token}\r\n");
+
+    // In a header, or as a field of a form, which the service reads whole.
+    let field = format!("note=one&csrf_token={token}");
+    let answer = send_form(address, &format!("{cookie}{header}"), "note=one");
+    assert_eq!((answer.status, &*answer.body), (200, "note=one"));
+    let answer = send_form(address, &cookie, &field);
+    assert_eq!((answer.status, &*answer.body), (200, &*field));
+    assert_eq!(calls(), 2);
+
+    let foreign = Csrf::new("another secret of 32 bytes or so");
+    let foreign = serve(application().layer(foreign.into_layer().unwrap()));
+    let theirs = send(foreign, "GET /", "").head_as_sent("set-cookie");
+    let (theirs, _) = theirs.split_once(';').unwrap();
+    let (_, forged) = theirs.split_once('=').unwrap();
+    calls();
+    for (headers, form, kind) in [
+        (String::new(), "", "csrf_token_missing"),
+        (cookie.clone(), "note=one", "csrf_token_missing"),
+        (header.clone(), "", "csrf_token_missing"),
+        (
+            format!("{cookie}X-CSRF-Token: {forged}\r\n"),
+            "",
+            "csrf_token_invalid",
+        ),
+        (
+            format!("Cookie: {theirs}\r\nX-CSRF-Token: {forged}\r\n"),
+            "",
+            "csrf_token_invalid",
+        ),
+        (
+            format!("{cookie}{header}Sec-Fetch-Site: cross-site\r\n"),
+            "",
+            "csrf_cross_site",
+        ),
+        (
+            format!("{cookie}{header}Origin: https://evil.example\r\n"),
+            "",
+            "csrf_cross_site",
+        ),
+    ] {
+        is_problem(&send_form(address, &headers, form), 403, kind);
+    }
+    assert_eq!(calls(), 0);
+}
+
+#[test]
+fn a_token_of_one_layer_is_bound_to_who_was_let_in() {
+    let csrf = Csrf::new("a secret of 32 bytes, or of more");
+    let users = BasicAuthRequired::new()
+        .user("ada", "analytical")
+        .user("eve", "apple");
+    let layer = Api::new().add_middleware(csrf).auth(users).into_layer();
+    let address = serve(with_peers(application().layer(layer.unwrap())));
+    let ada = "Authorization: Basic YWRhOmFuYWx5dGljYWw=\r\n";
+    let eve = "Authorization: Basic ZXZlOmFwcGxl\r\n";
+    let cookie = send(address, "GET /", ada).head_as_sent("set-cookie");
+    let (pair, _) = cookie.split_once(';').unwrap();
+    let (_, token) = pair.split_once('=').unwrap();
+    let proof = format!("Cookie: {pair}\r\nX-CSRF-Token: {token}\r\n");
+    assert_eq!(calls(), 1);
+    is_problem(
+        &send_form(address, &format!("{eve}{proof}"), ""),
+        403,
+        "csrf_token_invalid",
+    );
+    assert_eq!(calls(), 0);
+    assert_eq!(send_form(address, &format!("{ada}{proof}"), "").status, 200);
+    assert_eq!(calls(), 1);
 }
 
 #[test]
