@@ -1,5 +1,6 @@
 """The throughput contender: both kinds of handler, and a validated body."""
 
+import logging
 import os
 from typing import Annotated
 
@@ -68,4 +69,11 @@ def create_user(user: NewUser) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    app.run(host="127.0.0.1", port=int(os.environ["PORT"]), access_log=False)
+    if "LOG_FILE" in os.environ:
+        logging.basicConfig(filename=os.environ["LOG_FILE"], filemode="w", level=logging.INFO)
+    app.run(
+        host="127.0.0.1",
+        port=int(os.environ["PORT"]),
+        access_log=False,
+        log_level=os.environ.get("LOG_LEVEL", "info"),
+    )
