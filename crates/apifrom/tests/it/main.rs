@@ -34,4 +34,5 @@ mod shutdown;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod tokens;
 mod wire;
