@@ -30,6 +30,8 @@ mod rust_face;
 mod secured;
 mod security_headers;
 mod server;
+#[cfg(feature = "redis")]
+mod shared_tokens;
 mod shutdown;
 mod support;
 #[cfg(feature = "tls")]
