@@ -19,6 +19,7 @@ from apifrom.security import (
 )
 from apifrom.testing import TestClient
 from tests.authorization import SECRETS, running
+from tests.redis_server import redis_server
 from tests.test_asgi import Client
 
 
@@ -248,3 +249,40 @@ def test_published_keys_verify_tokens_without_a_client(server):
     with TestClient(app) as client:
         assert client.get("/", headers=bearer(server.token("jwt"))).text == "caller"
         assert client.get("/", headers=bearer(server.token("opaque"))).status_code == 401
+
+
+def test_what_one_process_was_told_the_others_know_by_redis(server, tmp_path):
+    with redis_server(tmp_path) as redis:
+        first = example(server, redis_url=Secret(redis.url))
+        second = example(server, redis_url=redis.url)
+        alone = example(server)
+        token = server.token("opaque")
+        with TestClient(first) as client:
+            assert client.get("/", headers=bearer(token)).status_code == 200
+            deadline = time.monotonic() + 5
+            while redis.ask(b"DBSIZE") != b":1\r\n":
+                assert time.monotonic() < deadline
+            assert token.encode() not in redis.ask(b"KEYS *")
+            server.revoke(token)
+            with TestClient(second) as other:
+                answer = other.get("/", headers=bearer(token))
+                assert answer.json() == {"client": "caller", "scope": "read"}
+                assert second.calls[0].token == token
+            with TestClient(alone) as other:
+                assert other.get("/", headers=bearer(token)).status_code == 401
+            redis.kill()
+            assert client.get("/", headers=bearer(server.token("opaque"))).status_code == 200
+    assert alone.calls == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"redis_url": 7}, "redis_url: expected text or a Secret"),
+        ({"redis_url": "localhost"}, "redis_url: expected an address such as redis://"),
+        ({"redis_url": "redis://localhost", "cache_ttl": 0}, "redis_url: keeps what is known"),
+    ],
+)
+def test_mistakes_about_redis_are_told(server, options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        example(server, **options).freeze()

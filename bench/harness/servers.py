@@ -30,13 +30,19 @@ BUILD_OURS = "not built"
 BUILD_PEERS = "not built"
 
 
-def _ours_python(file: str, name: str) -> Server:
-    return Server(name, (str(places.OURS_PYTHON), f"bench/ours/{file}"), BUILD_OURS)
+def _ours_python(file: str, name: str, **environment: str) -> Server:
+    command = (str(places.OURS_PYTHON), f"bench/ours/{file}")
+    return Server(name, command, BUILD_OURS, environment=tuple(environment.items()))
 
 
 OURS_PYTHON = _ours_python("app.py", "apifrom, Python")
 OURS_WORKERS = replace(
     OURS_PYTHON, name="apifrom, Python, 2 workers", environment=(("WORKERS", "2"),)
+)
+# What a refusal costs depends on who listens to its security event.
+OURS_UNHEARD = _ours_python("app.py", "apifrom, Python, unheard", LOG_LEVEL="error")
+OURS_LOGGING = _ours_python(
+    "app.py", "apifrom, Python, logging", LOG_FILE=str(places.RESULTS / "logs" / "security.log")
 )
 OURS_FIVE_LINES = _ours_python("five_lines.py", "apifrom, five lines of Python")
 OURS_VALIDATION = _ours_python("guide_validation.py", "apifrom, the guide's validation block")

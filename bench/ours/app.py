@@ -1,5 +1,6 @@
 """The throughput contender: both kinds of handler, and a validated body."""
 
+import logging
 import os
 from typing import Annotated
 
@@ -82,9 +83,12 @@ def create_user(user: NewUser) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    if "LOG_FILE" in os.environ:
+        logging.basicConfig(filename=os.environ["LOG_FILE"], filemode="w", level=logging.INFO)
     app.run(
         host="127.0.0.1",
         port=int(os.environ["PORT"]),
         workers=int(os.environ.get("WORKERS", "1")),
         access_log=False,
+        log_level=os.environ.get("LOG_LEVEL", "info"),
     )

@@ -68,15 +68,23 @@ REFUSED = Scenario(
     name="refused",
     title="GET /me, forged token",
     entries=(
+        # Nobody subscribed to `tracing`.
         Entry("apifrom, Rust", servers.OURS_RUST, unknown()),
-        Entry("apifrom, Python", servers.OURS_PYTHON, unknown()),
+        # The logger takes errors alone.
+        Entry("apifrom, Python, unheard", servers.OURS_UNHEARD, unknown()),
+        # What `app.run` does by itself: each event is a line on standard error.
+        Entry("apifrom, Python, lines", servers.OURS_PYTHON, unknown()),
+        # A handler of the program's own, given a record for each event.
+        Entry("apifrom, Python, records", servers.OURS_LOGGING, unknown()),
         Entry("FastAPI + PyJWT", servers.FASTAPI, unknown()),
         Entry("axum + jsonwebtoken", servers.AXUM, unknown()),
     ),
     references=("FastAPI + PyJWT", "axum + jsonwebtoken"),
     targets=(
-        Target("apifrom, Python", "FastAPI + PyJWT", 0.05),
-        Target("apifrom, Python", "axum + jsonwebtoken", 1.0),
+        Target("apifrom, Python, unheard", "FastAPI + PyJWT", 0.05),
+        Target("apifrom, Python, unheard", "axum + jsonwebtoken", 1.0),
+        Target("apifrom, Python, lines", "FastAPI + PyJWT", 0.05),
+        Target("apifrom, Python, lines", "axum + jsonwebtoken", 1.0),
     ),
     refusals=REFUSALS,
 )

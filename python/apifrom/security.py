@@ -422,6 +422,7 @@ def oauth2_required(
     token_types: Sequence[str] = ("at+jwt",),
     cache_ttl: float = 60,
     stale_max: float = 86_400,
+    redis_url: str | Secret | None = None,
     revocation: Revocation | None = None,
     realm: str = "api",
     name: str | None = None,
@@ -452,6 +453,10 @@ def oauth2_required(
         cache_ttl: For how many seconds a token that was found good is not asked about again: the
             longest that a revocation goes unseen. 0 asks each time.
         stale_max: How old, in seconds, keys may become while the server cannot be reached.
+        redis_url: A Redis or Valkey server in which what was said of good tokens is kept as well,
+            `redis://user:password@host:6379/0` (`rediss` for TLS, `unix` for a socket), so that all
+            processes ask the authorization server once. It stands there sealed, under names that
+            are made with the client secret; while that server is away each process asks by itself.
         revocation: What is asked, for every token, whether it was revoked.
         realm: The realm of the challenge.
         name: The attribute of `request.state`. Defaults to `oauth2_token`.
@@ -472,6 +477,7 @@ def oauth2_required(
         "token_types": list(token_types),
         "cache_ttl": cache_ttl,
         "stale_max": stale_max,
+        "redis_url": redis_url,
         "revocation": revocation,
         "realm": realm,
         "name": name,

@@ -1,18 +1,22 @@
 //! Hands the engine's records to the standard `logging`, in batches and off the requests' way.
 //!
-//! 1. A record is made only where its logger takes that level; the levels are read again with
-//!    every batch and once a second.
+//! 1. A record is made only where somebody listens: where its logger takes that level, and a
+//!    handler of it does. Who listens is read again with every batch, and within a tenth of a second
+//!    after something was left out.
 //! 2. Records wait in a queue of 8,192; what comes while it is full is counted and reported.
 //! 3. One thread delivers them, at the latest 20 ms after they were made, so that no request ever
 //!    waits for a handler that writes to a disk.
+//! 4. Where the handler of `app.run` is the only one, it is given lines, and no record of Python's is
+//!    made.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use apifrom::{FieldValue, Level, Logger, Record, Sink};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -20,8 +24,8 @@ use pyo3::types::{PyDict, PyList};
 const CAPACITY: usize = 8_192;
 /// How long records gather before they are delivered.
 const GATHER: Duration = Duration::from_millis(20);
-/// How often the levels are read when nothing is said.
-const REFRESH: Duration = Duration::from_secs(1);
+/// How often it is asked whether something was left out because nobody listened.
+const REFRESH: Duration = Duration::from_millis(100);
 
 /// The one queue of the process: `logging` is the process's as well.
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
@@ -34,14 +38,19 @@ pub(crate) struct PythonSink {
 struct Queue {
     waiting: Mutex<VecDeque<Record>>,
     filled: Condvar,
-    delivered: Condvar,
     /// The least level, in `logging`'s tens, that each logger takes.
     levels: [AtomicU8; 3],
+    /// Whether something was left out since `levels` were read.
+    left_out: AtomicBool,
     dropped: AtomicU64,
-    delivering: AtomicBool,
+    /// How many batches were taken out and are not delivered yet.
+    delivering: AtomicUsize,
     deliver: Py<PyAny>,
-    thresholds: Py<PyAny>,
+    listeners: Py<PyAny>,
 }
+
+/// The handlers of the three loggers that take lines.
+type Lines = [Option<Py<PyAny>>; 3];
 
 impl PythonSink {
     /// The sink; the first call starts the thread that delivers.
@@ -59,12 +68,12 @@ impl PythonSink {
         let queue = Arc::new(Queue {
             waiting: Mutex::default(),
             filled: Condvar::new(),
-            delivered: Condvar::new(),
             levels: [AtomicU8::new(0), AtomicU8::new(0), AtomicU8::new(0)],
+            left_out: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
-            delivering: AtomicBool::new(false),
+            delivering: AtomicUsize::new(0),
             deliver: module.getattr("deliver")?.unbind(),
-            thresholds: module.getattr("thresholds")?.unbind(),
+            listeners: module.getattr("listeners")?.unbind(),
         });
         queue.refresh(py)?;
         if QUEUE.set(Arc::clone(&queue)).is_ok() {
@@ -79,10 +88,12 @@ impl PythonSink {
 
 impl Sink for PythonSink {
     fn enabled(&self, logger: Logger, level: Level) -> bool {
-        self.queue
-            .levels
-            .get(index(logger))
-            .is_some_and(|least| number(level) >= least.load(Ordering::Relaxed))
+        let least = self.queue.levels.get(index(logger));
+        let taken = least.is_some_and(|least| number(level) >= least.load(Ordering::Relaxed));
+        if !taken && !self.queue.left_out.load(Ordering::Relaxed) {
+            self.queue.left_out.store(true, Ordering::Relaxed);
+        }
+        taken
     }
 
     fn write(&self, record: Record) {
@@ -103,84 +114,161 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn refresh(&self, py: Python<'_>) -> PyResult<()> {
-        let levels: [u8; 3] = self.thresholds.call0(py)?.extract(py)?;
-        for (place, level) in self.levels.iter().zip(levels) {
+    /// Reads who listens.
+    fn refresh(&self, py: Python<'_>) -> PyResult<Lines> {
+        self.left_out.store(false, Ordering::Relaxed);
+        let found: [(u8, Option<Py<PyAny>>); 3] = self.listeners.call0(py)?.extract(py)?;
+        let mut lines = Lines::default();
+        for ((place, line), (level, handler)) in self.levels.iter().zip(&mut lines).zip(found) {
             place.store(level, Ordering::Relaxed);
+            *line = handler;
         }
-        Ok(())
+        Ok(lines)
     }
 
     fn run(&self) {
         loop {
             let batch = self.gather();
             // At the interpreter's end nothing can be delivered any more.
-            let delivered = Python::try_attach(|py| self.hand_over(py, batch));
-            self.delivering.store(false, Ordering::Release);
-            self.delivered.notify_all();
-            if delivered.is_none() {
+            if Python::try_attach(|py| self.hand_over(py, batch)).is_none() {
                 return;
             }
         }
     }
 
-    /// Waits for records, or for the time to look at the levels again.
-    fn gather(&self) -> VecDeque<Record> {
-        let waiting = self.lock();
-        let (waiting, _) = self
-            .filled
-            .wait_timeout_while(waiting, REFRESH, |waiting| waiting.is_empty())
-            .unwrap_or_else(PoisonError::into_inner);
-        if waiting.is_empty() {
-            return VecDeque::new();
+    /// Waits for records, or for the time to see whether somebody listens now.
+    fn gather(&self) -> Batch<'_> {
+        let mut waiting = self.lock();
+        while waiting.is_empty() {
+            (waiting, _) = self
+                .filled
+                .wait_timeout_while(waiting, REFRESH, |waiting| waiting.is_empty())
+                .unwrap_or_else(PoisonError::into_inner);
+            if waiting.is_empty() && self.left_out.load(Ordering::Relaxed) {
+                drop(waiting);
+                return self.take();
+            }
         }
         drop(waiting);
         thread::sleep(GATHER);
         self.take()
     }
 
-    fn take(&self) -> VecDeque<Record> {
+    fn take(&self) -> Batch<'_> {
         let mut waiting = self.lock();
-        self.delivering.store(true, Ordering::Release);
-        std::mem::take(&mut *waiting)
+        self.delivering.fetch_add(1, Ordering::AcqRel);
+        Batch {
+            records: std::mem::take(&mut *waiting),
+            queue: self,
+        }
     }
 
-    fn hand_over(&self, py: Python<'_>, batch: VecDeque<Record>) {
+    fn hand_over(&self, py: Python<'_>, mut batch: Batch<'_>) {
+        let records = std::mem::take(&mut batch.records);
         let handed = self
-            .deliver_batch(py, batch)
-            .and_then(|()| self.refresh(py));
+            .refresh(py)
+            .and_then(|lines| self.deliver_batch(py, records, &lines));
         if let Err(error) = handed {
             error.write_unraisable(py, None);
         }
     }
 
-    fn deliver_batch(&self, py: Python<'_>, batch: VecDeque<Record>) -> PyResult<()> {
+    fn deliver_batch(
+        &self,
+        py: Python<'_>,
+        batch: VecDeque<Record>,
+        lines: &Lines,
+    ) -> PyResult<()> {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if batch.is_empty() && dropped == 0 {
-            return Ok(());
-        }
-        let records = PyList::empty(py);
+        let mut pending = Pending {
+            deliver: &self.deliver,
+            text: String::new(),
+            handler: None,
+            records: PyList::empty(py),
+        };
         for record in batch {
-            let fields = PyDict::new(py);
-            for (name, value) in &record.fields {
-                match value {
-                    FieldValue::Text(text) => fields.set_item(name, text)?,
-                    FieldValue::Static(text) => fields.set_item(name, text)?,
-                    FieldValue::Number(number) => fields.set_item(name, number)?,
-                    FieldValue::Millis(millis) => fields.set_item(name, millis)?,
-                    other => fields.set_item(name, other.to_string())?,
+            let place = index(record.logger);
+            match lines.get(place).and_then(Option::as_ref) {
+                // A traceback has lines of its own.
+                Some(handler) if !has_traceback(&record) => {
+                    let least = self.levels.get(place);
+                    if least
+                        .is_some_and(|least| number(record.level) >= least.load(Ordering::Relaxed))
+                    {
+                        pending.line(py, handler, &record)?;
+                    }
                 }
+                _ => pending.record(py, record)?,
             }
-            records.append((
-                record.logger.name(),
-                number(record.level),
-                record.event,
-                record.message,
-                record.time.as_secs_f64(),
-                fields,
-            ))?;
         }
-        self.deliver.call1(py, (records, dropped))?;
+        pending.flush(py, dropped)
+    }
+}
+
+/// Records that were taken out, until they are delivered.
+struct Batch<'q> {
+    records: VecDeque<Record>,
+    queue: &'q Queue,
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.queue.delivering.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What is still to be handed over of a batch: lines or records, never both, so that their order is
+/// kept.
+struct Pending<'py, 'a> {
+    deliver: &'a Py<PyAny>,
+    text: String,
+    handler: Option<&'a Py<PyAny>>,
+    records: Bound<'py, PyList>,
+}
+
+impl<'py, 'a> Pending<'py, 'a> {
+    fn line(&mut self, py: Python<'py>, handler: &'a Py<PyAny>, record: &Record) -> PyResult<()> {
+        if !self.records.is_empty() || self.handler.is_some_and(|other| !other.is(handler)) {
+            self.flush(py, 0)?;
+        }
+        self.handler = Some(handler);
+        record.write_line(&mut self.text);
+        Ok(())
+    }
+
+    fn record(&mut self, py: Python<'py>, record: Record) -> PyResult<()> {
+        if self.handler.is_some() {
+            self.flush(py, 0)?;
+        }
+        let fields = PyDict::new(py);
+        for (name, value) in &record.fields {
+            match value {
+                FieldValue::Text(text) => fields.set_item(name, text)?,
+                FieldValue::Static(text) => fields.set_item(name, text)?,
+                FieldValue::Number(number) => fields.set_item(name, number)?,
+                FieldValue::Millis(millis) => fields.set_item(name, millis)?,
+                other => fields.set_item(name, other.to_string())?,
+            }
+        }
+        self.records.append((
+            record.logger.name(),
+            number(record.level),
+            record.event,
+            record.message,
+            record.time.as_secs_f64(),
+            fields,
+        ))
+    }
+
+    fn flush(&mut self, py: Python<'py>, dropped: u64) -> PyResult<()> {
+        if let Some(handler) = self.handler.take() {
+            handler.call_method1(py, intern!(py, "write_lines"), (&self.text,))?;
+            self.text.clear();
+        }
+        if !self.records.is_empty() || dropped != 0 {
+            let records = std::mem::replace(&mut self.records, PyList::empty(py));
+            self.deliver.call1(py, (records, dropped))?;
+        }
         Ok(())
     }
 }
@@ -189,17 +277,19 @@ impl Queue {
 #[pyfunction]
 pub(crate) fn flush_logs(py: Python<'_>, milliseconds: u32) {
     let Some(queue) = QUEUE.get() else { return };
-    let batch = queue.take();
-    queue.hand_over(py, batch);
-    queue.delivering.store(false, Ordering::Release);
+    queue.hand_over(py, queue.take());
     // A batch of the thread's may be under way: it needs the interpreter, so it is let go here.
     py.detach(|| {
         let mut left = milliseconds / 10;
-        while queue.delivering.load(Ordering::Acquire) && left > 0 {
+        while queue.delivering.load(Ordering::Acquire) > 0 && left > 0 {
             thread::sleep(Duration::from_millis(10));
             left -= 1;
         }
     });
+}
+
+fn has_traceback(record: &Record) -> bool {
+    record.fields.iter().any(|(name, _)| *name == "traceback")
 }
 
 fn index(logger: Logger) -> usize {

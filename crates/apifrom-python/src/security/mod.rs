@@ -263,6 +263,12 @@ fn oauth2(fields: &mut Fields<'_, '_>) -> OAuth2Required {
     if let Some(revocation) = revocation(fields) {
         method = method.revocation(&revocation);
     }
+    if let Some(given) = fields.some("redis_url") {
+        match text_of(&given) {
+            Some(url) => method = method.redis(url),
+            None => fields.note("redis_url", "expected text or a Secret"),
+        }
+    }
     let (mut ttl, mut stale) = (Duration::from_mins(1), Duration::from_hours(24));
     fields.seconds_or_none("cache_ttl", &mut ttl);
     fields.seconds_or_none("stale_max", &mut stale);

@@ -6,6 +6,7 @@
 
 mod escape;
 mod failure;
+mod line;
 mod security;
 mod trace;
 

@@ -12,7 +12,7 @@ mod stores;
 
 pub(crate) use self::memory::{Key, Ledger, Mark};
 #[cfg(feature = "redis")]
-pub(crate) use self::redis::{Away, Redis, fault};
+pub(crate) use self::redis::{Away, Purpose, Redis, fault};
 #[cfg(feature = "redis")]
 pub(crate) use self::replica::{Replica, Unmade};
 pub(crate) use self::stores::Stores;

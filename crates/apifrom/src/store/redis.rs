@@ -1,4 +1,5 @@
-//! One Redis (or Valkey) server, asked by scripts from a thread of its own.
+//! One Redis (or Valkey) server, asked from a thread of its own: scripts that count, and texts that are
+//! kept for a while.
 //!
 //! 1. One connection carries all questions; at most 4,096 are under way. One that is not answered in
 //!    250 ms fails.
@@ -33,12 +34,111 @@ pub(crate) const NUMBERS: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Away;
 
-/// A question: a script about one key.
-struct Question {
-    script: &'static Script,
-    key: Vec<u8>,
-    arguments: Vec<u64>,
-    answer: oneshot::Sender<Result<[u64; NUMBERS], Away>>,
+/// What a server is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// Counts, none of which may be forgotten.
+    Counts,
+    /// What can be found out again.
+    Cache,
+}
+
+impl Purpose {
+    /// What happens while the server is away.
+    fn meanwhile(self) -> &'static str {
+        match self {
+            Self::Counts => "limits do what on_failure says",
+            Self::Cache => "what others found out is found out again",
+        }
+    }
+}
+
+type Sender<T> = oneshot::Sender<Result<T, Away>>;
+
+/// A question about one key.
+enum Question {
+    Script {
+        script: &'static Script,
+        key: Vec<u8>,
+        arguments: Vec<u64>,
+        answer: Sender<[u64; NUMBERS]>,
+    },
+    Read {
+        key: Vec<u8>,
+        answer: Sender<Option<Vec<u8>>>,
+    },
+    Write {
+        key: Vec<u8>,
+        value: Vec<u8>,
+        /// In milliseconds.
+        live_for: u64,
+        answer: Sender<()>,
+    },
+}
+
+impl Question {
+    /// Asks it; `failed` is called before whoever waits hears that there is no answer.
+    async fn put(self, connection: &mut MultiplexedConnection, failed: impl FnOnce()) {
+        match self {
+            Self::Script {
+                script,
+                key,
+                arguments,
+                answer,
+            } => {
+                let mut call = script.key(key);
+                for argument in &arguments {
+                    call.arg(argument);
+                }
+                settle(in_time(call.invoke_async(connection)).await, answer, failed);
+            }
+            Self::Read { key, answer } => {
+                let mut call = redis::cmd("GET");
+                call.arg(key);
+                let read = in_time(call.query_async(connection)).await;
+                settle(read, answer, failed);
+            }
+            Self::Write {
+                key,
+                value,
+                live_for,
+                answer,
+            } => {
+                let mut call = redis::cmd("SET");
+                call.arg(key).arg(value).arg("PX").arg(live_for);
+                let written = match timeout(ANSWER, call.exec_async(connection)).await {
+                    // A server that says no, as one whose memory is full does, is there.
+                    Ok(Err(error)) if !error.is_unrecoverable_error() => Ok(()),
+                    Ok(Ok(())) => Ok(()),
+                    _ => Err(Away),
+                };
+                settle(written, answer, failed);
+            }
+        }
+    }
+
+    fn refuse(self) {
+        match self {
+            Self::Script { answer, .. } => settle(Err(Away), answer, || {}),
+            Self::Read { answer, .. } => settle(Err(Away), answer, || {}),
+            Self::Write { answer, .. } => settle(Err(Away), answer, || {}),
+        }
+    }
+}
+
+async fn in_time<T>(asking: impl Future<Output = Result<T, RedisError>>) -> Result<T, Away> {
+    match timeout(ANSWER, asking).await {
+        Ok(Ok(answer)) => Ok(answer),
+        _ => Err(Away),
+    }
+}
+
+fn settle<T>(found: Result<T, Away>, answer: Sender<T>, failed: impl FnOnce()) {
+    if found.is_err() {
+        failed();
+    }
+    // Whoever asked may have gone.
+    let _ = answer.send(found);
 }
 
 /// A server. The thread ends with it.
@@ -52,6 +152,7 @@ struct Shared {
     under_way: AtomicUsize,
     /// Rung when an answer did not come.
     failed: Notify,
+    purpose: Purpose,
     voice: Voice,
 }
 
@@ -86,13 +187,14 @@ pub(super) fn client(url: &str) -> Result<Client, RedisError> {
 
 impl Redis {
     /// Connects to the server at `url`; `None` where the address is none, or no thread is to be had.
-    pub(crate) fn connect(url: &str, sink: Arc<dyn Sink>) -> Option<Self> {
+    pub(crate) fn connect(url: &str, purpose: Purpose, sink: Arc<dyn Sink>) -> Option<Self> {
         let client = client(url).ok()?;
         let (questions, asked) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             is_there: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             failed: Notify::new(),
+            purpose,
             voice: Voice {
                 sink,
                 address: client.get_connection_info().addr().to_string(),
@@ -129,18 +231,49 @@ impl Redis {
         key: Vec<u8>,
         arguments: Vec<u64>,
     ) -> Result<[u64; NUMBERS], Away> {
+        self.answered(|answer| Question::Script {
+            script,
+            key,
+            arguments,
+            answer,
+        })
+        .await
+    }
+
+    /// What is kept under `key`.
+    ///
+    /// # Errors
+    /// [`Away`], at once where that is known.
+    pub(crate) async fn read(&self, key: Vec<u8>) -> Result<Option<Vec<u8>>, Away> {
+        self.answered(|answer| Question::Read { key, answer }).await
+    }
+
+    /// Keeps `value` under `key`, for so many milliseconds.
+    ///
+    /// # Errors
+    /// [`Away`], at once where that is known.
+    pub(crate) async fn write(
+        &self,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        live_for: u64,
+    ) -> Result<(), Away> {
+        self.answered(|answer| Question::Write {
+            key,
+            value,
+            live_for,
+            answer,
+        })
+        .await
+    }
+
+    async fn answered<T>(&self, question: impl FnOnce(Sender<T>) -> Question) -> Result<T, Away> {
         if !self.is_there() {
             return Err(Away);
         }
         let counted = Counted::new(&self.shared).ok_or(Away)?;
         let (answer, answered) = oneshot::channel();
-        let question = Question {
-            script,
-            key,
-            arguments,
-            answer,
-        };
-        self.questions.send(question).map_err(|_| Away)?;
+        self.questions.send(question(answer)).map_err(|_| Away)?;
         let answer = answered.await.unwrap_or(Err(Away));
         drop(counted);
         answer
@@ -195,7 +328,9 @@ impl Keeper {
                             .voice
                             .say("store_recovered", Level::Info, "answers again");
                     }
-                    if !std::mem::replace(&mut is_judged, true) {
+                    if self.shared.purpose == Purpose::Counts
+                        && !std::mem::replace(&mut is_judged, true)
+                    {
                         self.shared.judge(connection.clone()).await;
                     }
                     self.shared.is_there.store(true, Ordering::Release);
@@ -211,7 +346,7 @@ impl Keeper {
             self.shared.is_there.store(false, Ordering::Release);
             self.first = None;
             if !std::mem::replace(&mut is_away, true) {
-                let what = format!("{away}; meanwhile limits do what on_failure says");
+                let what = format!("{away}; meanwhile {}", self.shared.purpose.meanwhile());
                 self.shared
                     .voice
                     .say("store_unavailable", Level::Error, &what);
@@ -234,21 +369,12 @@ impl Keeper {
             };
             let (mut connection, shared) = (connection.clone(), Arc::clone(&self.shared));
             tokio::spawn(async move {
-                let mut call = question.script.key(question.key);
-                for argument in &question.arguments {
-                    call.arg(argument);
-                }
-                let answer = timeout(ANSWER, call.invoke_async(&mut connection)).await;
-                let answer = if let Ok(Ok(numbers)) = answer {
-                    Ok(numbers)
-                } else {
+                let failed = || {
                     // Nobody after this one waits.
                     shared.is_there.store(false, Ordering::Release);
                     shared.failed.notify_one();
-                    Err(Away)
                 };
-                // Whoever asked may have gone.
-                let _ = question.answer.send(answer);
+                question.put(&mut connection, failed).await;
             });
         }
     }
@@ -261,7 +387,7 @@ impl Keeper {
             tokio::select! {
                 () = &mut pause => return false,
                 question = self.asked.recv() => match question {
-                    Some(question) => drop(question.answer.send(Err(Away))),
+                    Some(question) => question.refuse(),
                     None => return true,
                 },
             }

@@ -1,4 +1,4 @@
-//! The servers of one API, each connected to once.
+//! The servers of one API.
 
 /// Nothing, where no kind of server is compiled in.
 #[cfg(not(feature = "redis"))]
@@ -14,20 +14,26 @@ mod connected {
     use std::sync::Arc;
 
     use crate::logging::Sink;
-    use crate::store::Redis;
+    use crate::store::{Purpose, Redis};
 
-    /// The servers, by their addresses.
+    /// The servers, by their addresses, each connected to once for each purpose.
     #[derive(Default)]
-    pub(crate) struct Stores(HashMap<String, Arc<Redis>>);
+    pub(crate) struct Stores(HashMap<(String, Purpose), Arc<Redis>>);
 
     impl Stores {
         /// The server at `url`; nothing where the address is none.
-        pub(crate) fn redis(&mut self, url: &str, sink: &Arc<dyn Sink>) -> Option<Arc<Redis>> {
-            if let Some(known) = self.0.get(url) {
+        pub(crate) fn redis(
+            &mut self,
+            url: &str,
+            purpose: Purpose,
+            sink: &Arc<dyn Sink>,
+        ) -> Option<Arc<Redis>> {
+            let place = (url.to_owned(), purpose);
+            if let Some(known) = self.0.get(&place) {
                 return Some(Arc::clone(known));
             }
-            let connected = Arc::new(Redis::connect(url, Arc::clone(sink))?);
-            self.0.insert(url.to_owned(), Arc::clone(&connected));
+            let connected = Arc::new(Redis::connect(url, purpose, Arc::clone(sink))?);
+            self.0.insert(place, Arc::clone(&connected));
             Some(connected)
         }
     }

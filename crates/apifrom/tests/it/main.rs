@@ -30,9 +30,12 @@ mod rust_face;
 mod secured;
 mod security_headers;
 mod server;
+#[cfg(feature = "redis")]
+mod shared_tokens;
 mod shutdown;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod tokens;
 mod wire;
 mod workers;

@@ -23,7 +23,7 @@ const INVALID: &str = r#"Bearer realm="api", error="invalid_token""#;
 type Lie = fn(&Server, String) -> String;
 
 /// What is answered at each path, and what was asked.
-struct Server {
+pub(crate) struct Server {
     origin: String,
     answers: Arc<Mutex<HashMap<String, String>>>,
     asked: Arc<Mutex<Vec<String>>>,
@@ -31,7 +31,7 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let server = Self {
@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// Answers 200 with `body` at `path`.
-    fn says(&self, path: &str, body: &str) {
+    pub(crate) fn says(&self, path: &str, body: &str) {
         let answer = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
@@ -66,11 +66,11 @@ impl Server {
         answers.insert(path.to_owned(), answer.to_owned());
     }
 
-    fn is_down(&self, down: bool) {
+    pub(crate) fn is_down(&self, down: bool) {
         self.is_down.store(down, Ordering::SeqCst);
     }
 
-    fn times(&self, path: &str) -> usize {
+    pub(crate) fn times(&self, path: &str) -> usize {
         let asked = self.asked.lock().unwrap();
         asked
             .iter()
@@ -87,7 +87,7 @@ impl Server {
             .unwrap_or_default()
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 }
@@ -133,7 +133,7 @@ fn serve(
     }
 }
 
-fn declared(server: &Server) -> OAuth2Required {
+pub(crate) fn declared(server: &Server) -> OAuth2Required {
     OAuth2Required::new()
         .token_url(server.url("/token"))
         .client_id("my-api")
@@ -146,7 +146,7 @@ fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-fn asks(secured: &Secured, token: &str) -> u16 {
+pub(crate) fn asks(secured: &Secured, token: &str) -> u16 {
     let bearer = bearer(token);
     secured.ask(&[("authorization", &bearer)]).status().as_u16()
 }
@@ -237,7 +237,7 @@ fn claims(server: &Server, more: &str) -> String {
     )
 }
 
-const ACTIVE: &str = r#"{"active":true,"scope":"read","sub":"ada","aud":"my-api"}"#;
+pub(crate) const ACTIVE: &str = r#"{"active":true,"scope":"read","sub":"ada","aud":"my-api"}"#;
 
 #[test]
 fn the_four_keys_alone_find_the_server_and_ask_it_once_for_each_token() {

@@ -19,14 +19,14 @@ use redis::Commands as _;
 const PASSWORD: &str = "a-password-of-the-tests";
 
 /// A server without any file, on a port of its own.
-struct Server {
+pub(crate) struct Server {
     port: u16,
     directory: PathBuf,
     process: Option<Child>,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -43,7 +43,7 @@ impl Server {
         server
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let process = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args([
@@ -66,18 +66,18 @@ impl Server {
         }
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();
         }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://:{PASSWORD}@127.0.0.1:{}/0", self.port)
     }
 
-    fn connection(&self) -> Option<redis::Connection> {
+    pub(crate) fn connection(&self) -> Option<redis::Connection> {
         let client = redis::Client::open(self.url()).unwrap();
         let mut connection = client.get_connection().ok()?;
         redis::cmd("PING").exec(&mut connection).ok()?;

@@ -156,6 +156,14 @@ impl Secured {
         format!("{} {} {}", record.event, field("reason"), field("subject"))
     }
 
+    /// The messages of one kind of security event.
+    #[cfg(feature = "redis")]
+    pub(crate) fn events(&self, name: &str) -> Vec<String> {
+        let kept = self.kept.0.lock().unwrap();
+        let found = kept.iter().filter(|record| record.event == name);
+        found.map(|record| record.message.clone()).collect()
+    }
+
     /// Nothing that was logged shows any of these.
     pub(crate) fn log_hides(&self, hidden: &[&str]) {
         for record in self.kept.0.lock().unwrap().iter() {

@@ -24,6 +24,8 @@ use crate::rejection::Rejection;
 use crate::request::{Context, Head, Notes};
 use crate::response::Response;
 use crate::stage::{Decision, Resume, Slot, Stage};
+#[cfg(feature = "redis")]
+use crate::store::Purpose;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -359,7 +361,7 @@ fn uncounted() -> Rejection {
 #[cfg(feature = "redis")]
 fn shared_counts(config: &RateLimit, sharing: &mut Sharing<'_>) -> Option<SharedCounts> {
     let url = config.redis.as_ref()?.expose();
-    let store = sharing.stores.redis(url, sharing.sink)?;
+    let store = sharing.stores.redis(url, Purpose::Counts, sharing.sink)?;
     if config.on_failure == OnFailure::InsecureOpen {
         configuration_weak(
             &**sharing.sink,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::sync::{Arc, RwLock};
+#[cfg(feature = "redis")]
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -9,6 +11,8 @@ use http::header::AUTHORIZATION;
 use super::discovery::{Discovered, Metadata, Server};
 use super::introspection::ClientCredentials;
 use super::known::Known;
+#[cfg(feature = "redis")]
+use super::shared::Shared;
 use super::{Inner, OAuth2};
 use crate::client::{Background, Flights, Url};
 use crate::facts::{CredentialFacts, MethodFacts, OAuth2Facts, PlaceFacts};
@@ -20,6 +24,8 @@ use crate::security::credential::Place;
 use crate::security::protection::{AuthMethod, Compiling, Forged, Forgery};
 use crate::security::remote_keys::{PUBLIC, RemoteKeys};
 use crate::security::revocation::Revocation;
+#[cfg(feature = "redis")]
+use crate::store::{Purpose, Stores, fault};
 
 /// Lets callers in who hold an access token of an authorization server.
 ///
@@ -65,6 +71,8 @@ pub struct OAuth2Required {
     cache_ttl: Duration,
     stale_max: Duration,
     revocation: Option<Revocation>,
+    #[cfg(feature = "redis")]
+    redis: Option<Secret<String>>,
     realm: String,
     name: Option<String>,
 }
@@ -92,6 +100,8 @@ impl OAuth2Required {
             cache_ttl: Duration::from_mins(1),
             stale_max: Duration::from_hours(24),
             revocation: None,
+            #[cfg(feature = "redis")]
+            redis: None,
             realm: "api".to_owned(),
             name: None,
         }
@@ -175,6 +185,21 @@ impl OAuth2Required {
     /// What is asked whether a token was revoked, beside the server. Defaults to none.
     pub fn revocation(mut self, revocation: &Revocation) -> Self {
         self.revocation = Some(revocation.clone());
+        self
+    }
+
+    /// Keeps what the server said of good tokens in the Redis or Valkey server at `url` as well,
+    /// `redis://user:password@host:6379/0` (`rediss` for TLS, `unix` for a socket), so that all processes
+    /// that ask it ask the authorization server once. Defaults to none: each process asks by itself.
+    ///
+    /// # Security
+    /// Neither tokens nor what is said of them can be read there, and nothing that somebody else writes
+    /// there is believed: entries are named by and sealed under the client secret. A store that is away
+    /// costs a question to the authorization server; nobody is let in or turned away for it.
+    #[cfg(feature = "redis")]
+    #[doc(alias = "redis_url")]
+    pub fn redis(mut self, url: impl Into<Secret<String>>) -> Self {
+        self.redis = Some(url.into());
         self
     }
 
@@ -262,6 +287,28 @@ impl OAuth2Required {
             compiling.error("client_secret", "cannot stand in a header");
         }
         made
+    }
+
+    #[cfg(feature = "redis")]
+    fn shared(&self, compiling: &mut Compiling<'_>) -> Option<Arc<Shared>> {
+        let url = self.redis.as_ref()?.expose();
+        if let Some(fault) = fault(url) {
+            compiling.error("redis_url", fault);
+            return None;
+        }
+        if self.cache_ttl.is_zero() {
+            compiling.error(
+                "redis_url",
+                "keeps what is known, and cache_ttl is 0: nothing is",
+            );
+            return None;
+        }
+        let (id, secret) = (self.client_id.as_ref()?, self.client_secret.as_ref()?);
+        let sink = compiling.sink();
+        let stores = compiling.shared(Mutex::<Stores>::default);
+        let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = stores.redis(url, Purpose::Cache, &sink)?;
+        Some(Arc::new(Shared::new(store, id, secret, self.cache_ttl)))
     }
 
     fn check_scopes(&self, compiling: &mut Compiling<'_>) {
@@ -362,6 +409,11 @@ impl AuthMethod for OAuth2Required {
             return None;
         }
         let audience = self.audience.as_ref().or(self.client_id.as_ref())?;
+        #[cfg(feature = "redis")]
+        let shared = self.shared(compiling);
+        if compiling.errors() > before {
+            return None;
+        }
         Some(Arc::new(OAuth2(Arc::new(Inner {
             place: Place::Scheme {
                 header: AUTHORIZATION,
@@ -378,6 +430,8 @@ impl AuthMethod for OAuth2Required {
             challenge,
             name,
             known: Known::default(),
+            #[cfg(feature = "redis")]
+            shared,
             flights: Flights::default(),
             background: compiling.shared(Background::new),
             back_off: BackOff::of(compiling),

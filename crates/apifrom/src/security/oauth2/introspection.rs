@@ -80,7 +80,11 @@ pub(super) async fn ask(
 }
 
 /// What an answer says of the token.
-fn judge(body: Bytes, (audience, issuer): (&str, Option<&str>), now: Duration) -> Verdict {
+pub(super) fn judge(
+    body: Bytes,
+    (audience, issuer): (&str, Option<&str>),
+    now: Duration,
+) -> Verdict {
     if scan(&body, &JsonLimits::default()).is_err() {
         return Verdict::Unavailable("introspection_malformed");
     }
@@ -136,6 +140,7 @@ fn judge(body: Bytes, (audience, issuer): (&str, Option<&str>), now: Duration) -
         marks,
         subject,
         scopes,
+        until: None,
         expires: exp.and_then(|exp| Duration::try_from_secs_f64(exp).ok()),
     }))
 }

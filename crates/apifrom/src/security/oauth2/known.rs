@@ -28,7 +28,8 @@ impl Known {
         match verdict {
             Verdict::Active(active) => {
                 let latest = now.saturating_add(ttl);
-                let until = active.expires.unwrap_or(latest).min(latest);
+                let bounds = [active.expires, active.until];
+                let until = bounds.into_iter().flatten().fold(latest, Duration::min);
                 self.good.keep(digest, Arc::clone(active), now, until);
             }
             Verdict::Refused(reason) if !ttl.is_zero() => {
@@ -59,6 +60,7 @@ mod tests {
             marks: super::super::Marks::of(None, None, None),
             scopes: Scopes::NONE,
             expires: expires.map(Duration::from_secs),
+            until: None,
         }))
     }
 

@@ -14,6 +14,8 @@
 //!    is known, and keys no older than `stale_max`, go on settling what they settle.
 //! 7. However many requests bring one token, the server is asked once. More than 100 look-ups of unknown
 //!    tokens a minute of one client are 429; a known token is never held back.
+//!    With [`redis`](OAuth2Required::redis) (feature `redis`) what it said of a good token is kept there
+//!    as well, sealed, so that processes ask it once together; while that store is away each asks by itself.
 //! 8. Where there is a [`revocation`](OAuth2Required::revocation), it is asked for every token, known or
 //!    not; a token that was revoked is 401.
 //! 9. A token that lacks a required scope is 403.
@@ -25,6 +27,8 @@ mod declaring;
 mod discovery;
 mod introspection;
 mod known;
+#[cfg(feature = "redis")]
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +49,7 @@ use super::identity::{Identity, Method};
 use super::jose::{MAX_TOKEN, Refusal, Rules, Scratch, Token, VerificationKeys};
 use super::revocation::{Marks, Revocation};
 use super::scope::{Scope, Scopes};
-use crate::client::{Background, Client, Flights};
+use crate::client::{Background, Client, Flights, Url};
 use crate::clock::Clock;
 use crate::request::{Client as Caller, Context, Head};
 
@@ -72,6 +76,8 @@ struct Inner {
     challenge: Challenge,
     name: Option<Arc<str>>,
     known: Known,
+    #[cfg(feature = "redis")]
+    shared: Option<Arc<shared::Shared>>,
     flights: Flights<Digest, Verdict>,
     background: Arc<Background>,
     back_off: Arc<BackOff>,
@@ -94,6 +100,8 @@ struct Active {
     scopes: Scopes,
     /// Since the epoch, where the token says.
     expires: Option<Duration>,
+    /// From when on it must be asked about again, where another process asked.
+    until: Option<Duration>,
     marks: Marks,
 }
 
@@ -243,19 +251,45 @@ impl Inner {
         }
         match &metadata.introspection {
             Some(url) => {
-                let now = || self.clock.unix();
-                introspection::ask(
-                    client,
-                    url,
-                    &self.credentials,
-                    token,
-                    (&self.audience, metadata.issuer.as_deref()),
-                    now,
-                )
-                .await
+                let issuer = metadata.issuer.as_deref();
+                self.introspect(client, url, issuer, token).await
             }
             None => Verdict::Refused("unsupported_token"),
         }
+    }
+
+    /// Asks the server at `url`, unless another process did.
+    async fn introspect(
+        &self,
+        client: &Client,
+        url: &Url,
+        issuer: Option<&str>,
+        token: &str,
+    ) -> Verdict {
+        let expected = (&*self.audience, issuer);
+        #[cfg(feature = "redis")]
+        let entry = self.shared.as_ref().and_then(|shared| {
+            let entry = shared.entry(url.as_str(), token)?;
+            Some((Arc::clone(shared), entry))
+        });
+        #[cfg(feature = "redis")]
+        if let Some((shared, entry)) = &entry {
+            let now = self.clock.unix();
+            let judge = |answer| introspection::judge(answer, expected, now);
+            if let Some(found) = shared.find(entry, now, judge).await {
+                return found;
+            }
+        }
+        let now = || self.clock.unix();
+        let verdict =
+            introspection::ask(client, url, &self.credentials, token, expected, now).await;
+        #[cfg(feature = "redis")]
+        if let (Some((shared, entry)), Verdict::Active(active)) = (entry, &verdict) {
+            let (active, now) = (Arc::clone(active), now());
+            // Nobody waits until others can know it.
+            tokio::spawn(async move { shared.keep(&entry, &active, now).await });
+        }
+        verdict
     }
 
     /// True for a token that says it is of a type which the keys verify.
@@ -307,6 +341,7 @@ impl Inner {
             expires: further
                 .exp
                 .and_then(|exp| Duration::try_from_secs_f64(exp).ok()),
+            until: None,
             claims: Bytes::from(verified.into_payload()),
         })
     }
