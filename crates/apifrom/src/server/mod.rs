@@ -35,6 +35,7 @@ pub use self::listener::BoundAddress;
 pub use self::shutdown::{Ended, Stopper};
 
 use self::shutdown::Signals;
+use crate::clock::runtime_has_timers;
 use crate::config::ServerConfig;
 use crate::engine::Engine;
 use crate::error::{ConfigErrors, ServeError};
@@ -48,6 +49,7 @@ pub(crate) fn faults(config: &ServerConfig) -> ConfigErrors {
 pub(crate) fn run(engine: &Engine, config: &ServerConfig) -> Result<Ended, ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_start(runtime_has_timers)
         .build()
         .map_err(ServeError::Start)?;
     let ended = runtime.block_on(async {

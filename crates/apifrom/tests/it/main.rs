@@ -13,6 +13,8 @@ mod api_key;
 mod attributes;
 mod basic;
 mod check;
+#[cfg(feature = "compression")]
+mod compression;
 mod csrf;
 mod examples;
 mod https_redirect;
@@ -32,6 +34,7 @@ mod security_headers;
 mod server;
 mod shutdown;
 mod support;
+mod timeout;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;
