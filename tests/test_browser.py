@@ -161,6 +161,44 @@ def test_what_was_injected_does_not_run(page):
         assert any("Content Security Policy" in violation for violation in violations)
 
 
+_NONCE = """
+from apifrom import API
+from apifrom.middleware import SecurityHeadersMiddleware, csp_nonce
+from apifrom.responses import HTMLResponse
+
+app = API()
+app.add_middleware(SecurityHeadersMiddleware())
+
+
+@app.get("/")
+def page(request, injected: str = "") -> HTMLResponse:
+    nonce = csp_nonce(request)
+    return HTMLResponse(
+        f'<style nonce="{nonce}">p {{ color: rgb(1, 2, 3) }}</style><p>text</p>{injected}'
+        f'<script nonce="{nonce}">window.ours = true</script>'
+    )
+
+
+app.run(port=0)
+"""
+
+
+def test_what_bears_the_nonce_runs_and_nothing_that_was_injected_beside_it(page):
+    with serving(_NONCE) as port:
+        own = f"http://127.0.0.1:{port}/"
+        page.goto(own)
+        assert page.evaluate("window.ours") is True
+        color = "getComputedStyle(document.querySelector('p')).color"
+        assert page.evaluate(color) == "rgb(1, 2, 3)"
+        stolen = page.evaluate("document.querySelector('script:last-of-type').nonce")
+        assert len(stolen) == 24
+        for attribute in ("", " nonce=''", f" nonce='{stolen}'"):
+            page.goto(f"{own}?injected=<script{attribute}>window.theirs = true</script>")
+            assert page.evaluate("window.ours") is True
+            assert page.evaluate("window.theirs") is None
+            assert page.evaluate("document.querySelector('script:last-of-type').nonce") != stolen
+
+
 def test_pages_of_other_origins_read_what_they_may_and_nothing_else(page):
     # The port of the first is what the API allows.
     with (

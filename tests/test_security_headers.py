@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from apifrom import API
 from apifrom.exceptions import ConfigurationError
-from apifrom.middleware import CORSMiddleware, SecurityHeadersMiddleware, security_headers
+from apifrom.middleware import (
+    CORSMiddleware,
+    Middleware,
+    SecurityHeadersMiddleware,
+    csp_nonce,
+    security_headers,
+)
 from apifrom.responses import HTMLResponse, Response
 from apifrom.security import api_key_required
 from apifrom.testing import TestClient
@@ -207,3 +215,93 @@ def test_two_declarations_and_one_on_no_endpoint_stop_the_start():
     assert "security_headers: stands twice" in str(raised.value)
     assert "security_headers stands on a function that is no endpoint" in str(raised.value)
     del helper
+
+
+def paged(**options):
+    """An API with pages that bear a nonce, from each kind of handler."""
+    app = API()
+    app.add_middleware(SecurityHeadersMiddleware(**options))
+
+    @app.get("/def")
+    def plain(request):
+        return HTMLResponse(f"{csp_nonce(request)} {csp_nonce(request)}")
+
+    @app.get("/async")
+    async def later(request):
+        return HTMLResponse(
+            f"{csp_nonce(request)} {csp_nonce(request)}", headers={"Cache-Control": "max-age=60"}
+        )
+
+    @app.get("/pieces")
+    async def pieces(request) -> str:
+        yield csp_nonce(request) + " "
+        yield csp_nonce(request)
+
+    @app.get("/none")
+    def none(request):
+        return HTMLResponse("none")
+
+    @app.get("/too-late")
+    async def too_late(request) -> str:
+        yield "begun "
+        await asyncio.sleep(0.1)
+        try:
+            yield csp_nonce(request)
+        except RuntimeError as error:
+            yield str(error)
+
+    return app
+
+
+def test_a_page_that_asks_for_a_nonce_is_the_only_one_with_it():
+    known = set()
+    with TestClient(paged(csp={"default-src": ["'none'"], "script-src": ["'self'"]})) as client:
+        for path in ("/def", "/async", "/pieces"):
+            for _ in range(2):
+                answer = client.get(path)
+                nonce, again = answer.text.split(" ")
+                assert nonce == again
+                assert len(nonce) == 24
+                assert answer.headers[CSP] == (
+                    f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; "
+                    f"style-src 'nonce-{nonce}'"
+                )
+                assert answer.headers["cache-control"] == "no-store"
+                assert nonce not in known
+                known.add(nonce)
+        assert client.get("/none").headers[CSP] == "default-src 'none'; script-src 'self'"
+        late = client.get("/too-late")
+        assert "the head of the answer is sent" in late.text
+        assert "nonce" not in late.headers[CSP]
+
+
+@pytest.mark.parametrize("has_middleware", [True, False])
+def test_a_nonce_without_a_policy_to_name_it_fails(has_middleware):
+    app = paged(csp=False) if has_middleware else API()
+    if not has_middleware:
+
+        @app.get("/def")
+        def plain(request):
+            return csp_nonce(request)
+
+    with TestClient(app) as client:
+        assert client.get("/def").status_code == 500
+
+
+def test_own_middleware_may_answer_with_a_page_as_well():
+    app = API()
+    app.add_middleware(SecurityHeadersMiddleware())
+
+    class Maintenance(Middleware):
+        def before(self, request):
+            return HTMLResponse(csp_nonce(request))
+
+    app.add_middleware(Maintenance())
+
+    @app.get("/")
+    def home():
+        return {}
+
+    with TestClient(app) as client:
+        answer = client.get("/")
+        assert f"'nonce-{answer.text}'" in answer.headers[CSP]

@@ -370,3 +370,101 @@ def test_a_form_that_never_ends_is_ended_by_its_time():
         connection.send(form(part("photo", b"x" * 1000, "a"))[:-20])
         assert connection.getresponse().status == 408
         connection.close()
+
+
+def test_a_form_that_is_asked_for_holds_fields_and_files(kind):
+    app = API()
+
+    def said(data, content):
+        return {
+            "fields": data.multi_items(),
+            "title": data["title"],
+            "no text": data.get("photo"),
+            "files": data.file_names(),
+            "of photo": len(data.getfiles("photo")),
+            "name": data.file("photo").filename,
+            "type": data.file("photo").content_type,
+            "class": type(data.file("photo")).__name__,
+            "content": content.decode(),
+            "none": data.file("title"),
+            "repr": repr(data),
+        }
+
+    if kind == "def":
+
+        @app.post("/")
+        def read(request):
+            data = request.form()
+            return said(data, data.file("photo").read())
+    else:
+
+        @app.post("/")
+        async def read(request):
+            data = await request.form()
+            assert await request.body()
+            # It can be asked for again, and each file is read from its start.
+            await data.file("photo").read()
+            again = await request.form()
+            return said(data, await again.file("photo").read())
+
+    sent = form(
+        part("title", "holiday"),
+        part("tag", "a"),
+        part("tag", "b"),
+        part("photo", b"first", "../one.png", "image/png"),
+        part("photo", b"second", "two.png"),
+    )
+    with TestClient(app) as client:
+        answer = client.post("/", content=sent, headers=MULTIPART)
+        assert answer.json() == {
+            "fields": [["title", "holiday"], ["tag", "a"], ["tag", "b"]],
+            "title": "holiday",
+            "no text": None,
+            "files": ["photo"],
+            "of photo": 2,
+            "name": "one.png",
+            "type": "image/png",
+            "class": "SyncUploadFile" if kind == "def" else "UploadFile",
+            "content": "first",
+            "none": None,
+            "repr": 'FormData(["title", "tag"], files=["photo"])',
+        }
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (form(part("a", "1"), end=""), 400),
+        (form(b"Content-Disposition: form-data\r\n\r\nx\r\n"), 400),
+        (form(part("a", b"\xff")), 400),
+        (form(*[part("a", "1")] * 1001), 413),
+        (form(*[part("a", "1", "f")] * 101), 413),
+        (form(part("a", "x" * (MEBIBYTE + 1))), 413),
+        (b"", 400),
+    ],
+)
+def test_a_form_that_is_asked_for_is_held_to_the_same_bounds(body, status):
+    app = API(max_body_size=2 * MEBIBYTE)
+    read = []
+
+    @app.post("/")
+    async def handler(request):
+        read.append(await request.form())
+
+    with TestClient(app) as client:
+        assert client.post("/", content=body, headers=MULTIPART).status_code == status
+    assert read == []
+
+
+def test_a_large_form_that_is_asked_for_is_read_whole():
+    app = API(max_body_size=4 * MEBIBYTE)
+
+    @app.post("/")
+    async def handler(request):
+        data = await request.form()
+        return [data.file("a").size, len(await data.file("a").read())]
+
+    with TestClient(app) as client:
+        sent = form(part("a", b"x" * (3 * MEBIBYTE), "large"))
+        answer = client.post("/", content=sent, headers=MULTIPART)
+        assert answer.json() == [3 * MEBIBYTE] * 2

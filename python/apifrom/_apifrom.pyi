@@ -21,6 +21,7 @@ from typing_extensions import disjoint_base
 from apifrom._lifespan import Lifespan
 from apifrom._program import Program
 from apifrom.requests import State
+from apifrom.uploads import SyncUploadFile, UploadFile
 
 __all__ = [
     "URL",
@@ -36,6 +37,7 @@ __all__ = [
     "Exchange",
     "Executed",
     "FileResponse",
+    "FormData",
     "HTMLResponse",
     "Headers",
     "Identifier",
@@ -66,6 +68,7 @@ __all__ = [
     "check_rules",
     "compare_postures",
     "create_jwt_token",
+    "csp_nonce",
     "csrf_token",
     "flush_logs",
     "freeze",
@@ -111,7 +114,7 @@ class Headers(Mapping[str, str]):
     def multi_items(self) -> list[tuple[str, str]]:
         """Every line: a name with several values comes several times."""
 
-@final
+@disjoint_base
 class Params(Mapping[str, str]):
     """The fields of a query or a form.
 
@@ -132,6 +135,22 @@ class Params(Mapping[str, str]):
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Every field: a name with several values comes several times."""
+
+@final
+class FormData(Params):
+    """The fields of a form, and its files beside them.
+
+    A field that is a file is never text, and the other way round.
+    """
+
+    def file(self, name: str) -> UploadFile | SyncUploadFile | None:
+        """The first file of `name`: an `UploadFile` in an `async def`, else a `SyncUploadFile`."""
+
+    def getfiles(self, name: str) -> list[UploadFile | SyncUploadFile]:
+        """Every file of `name`, in order."""
+
+    def file_names(self) -> list[str]:
+        """The names of the files, each once."""
 
 @final
 class URL:
@@ -251,8 +270,10 @@ class Request(BaseRequest):
             RuntimeError: It was streamed.
         """
 
-    def form(self) -> Awaitable[Params]:
-        """Waits for the body and reads it as an urlencoded form.
+    def form(self) -> Awaitable[FormData]:
+        """Waits for the body and reads it as a form, urlencoded or multipart.
+
+        The whole of it is held in memory; an `UploadFile` parameter is read while it arrives.
 
         Raises:
             UnreadableRequest: As `body`, or it is of another type or malformed.
@@ -280,8 +301,8 @@ class SyncRequest(BaseRequest):
             UnreadableRequest: It is of another type or malformed.
         """
 
-    def form(self) -> Params:
-        """The body, read as an urlencoded form.
+    def form(self) -> FormData:
+        """The body, read as a form, urlencoded or multipart.
 
         Raises:
             UnreadableRequest: It is of another type or malformed.
@@ -706,6 +727,22 @@ class Secret:
         """The text itself. It must reach no log."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+def csp_nonce(request: BaseRequest) -> str:
+    """The nonce of this answer, for the scripts and styles that stand in its page.
+
+    The answer's content policy then names it in `script-src` and `style-src`, and the answer is
+    `no-store`. It is another one for every answer.
+
+    Args:
+        request: The request that is being answered.
+
+    Returns:
+        The value of the attribute `nonce`. It must stand on nothing that came from outside.
+
+    Raises:
+        RuntimeError: The answer has no content policy, or its head is sent already.
+    """
 
 def csrf_token(request: BaseRequest) -> str:
     """The token that a form of this answer repeats, or a script in its header.

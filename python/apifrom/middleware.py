@@ -9,22 +9,27 @@ from types import FunctionType
 from typing import Any, ClassVar, Literal, TypeVar
 
 from apifrom import _registry
-from apifrom._apifrom import csrf_token
+from apifrom._apifrom import csp_nonce, csrf_token
 from apifrom.security import Secret
 
 __all__ = [
     "CORSMiddleware",
     "CSRFMiddleware",
+    "CompressionMiddleware",
     "ErrorHandlingMiddleware",
     "HTTPSRedirectMiddleware",
     "Middleware",
     "RateLimitMiddleware",
     "SecurityHeadersMiddleware",
+    "TimeoutMiddleware",
+    "compression",
     "cors",
+    "csp_nonce",
     "csrf_exempt",
     "csrf_token",
     "rate_limit",
     "security_headers",
+    "timeout",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -92,6 +97,52 @@ def cors(**options: Any) -> Callable[[_F], _F]:
         A decorator, for above or below `@api`.
     """
     return _replacing(CORSMiddleware(**options), sys._getframe(1).f_globals)
+
+
+class CompressionMiddleware(_Declared):
+    """Sends answers in a shorter form where the client takes it; without it nothing is compressed.
+
+    Text of at least `minimum_size` bytes, or of a length that is not known, is compressed as the
+    client reads it. Secrets beside input never are, because the length of the compressed form
+    gives them away (BREACH): answers of endpoints that ask who calls, answers to requests with a
+    cookie or `Authorization`, and answers that set a cookie. Nor are events, parts of files, what
+    is coded already, and what says `Cache-Control: no-transform`.
+    """
+
+    kind = "compression"
+
+    def __init__(
+        self,
+        *,
+        encodings: Sequence[str] = ("zstd", "br", "gzip"),
+        minimum_size: int = 1024,
+        insecure_authenticated: bool = False,
+    ) -> None:
+        """Describes what is compressed; whatever is wrong with it stops the start.
+
+        Args:
+            encodings: The codings on offer, the best first. Empty for none.
+            minimum_size: The fewest bytes that are worth it.
+            insecure_authenticated: Compresses what is for one caller alone as well. Safe only where
+                answers hold no secret, or nothing that a request can put there.
+        """
+        super().__init__(
+            encodings=encodings,
+            minimum_size=minimum_size,
+            insecure_authenticated=insecure_authenticated,
+        )
+
+
+def compression(**options: Any) -> Callable[[_F], _F]:
+    """Gives an endpoint forms of its answers of its own, in place of the whole API's.
+
+    Args:
+        options: What `CompressionMiddleware` takes.
+
+    Returns:
+        A decorator, for above or below `@api`.
+    """
+    return _replacing(CompressionMiddleware(**options), sys._getframe(1).f_globals)
 
 
 class CSRFMiddleware(_Declared):
@@ -441,6 +492,42 @@ def security_headers(**options: Any) -> Callable[[_F], _F]:
         A decorator, for above or below `@api`.
     """
     return _replacing(SecurityHeadersMiddleware(**options), sys._getframe(1).f_globals)
+
+
+class TimeoutMiddleware(_Declared):
+    """Answers 503 where an answer does not begin in time; without it nothing is hurried.
+
+    The time runs from the head of the request to the head of its answer. When it is over, an
+    `async def` is cancelled where it waits. A `def` cannot be stopped: it runs to its end in its
+    thread, and its answer is dropped.
+    """
+
+    kind = "timeout"
+
+    def __init__(self, seconds: float) -> None:
+        """Describes the time; whatever is wrong with it stops the start.
+
+        Args:
+            seconds: How long an answer may take to begin: more than 0, and at most a day.
+        """
+        super().__init__(seconds=seconds)
+
+
+def timeout(seconds: float) -> Callable[[_F], _F]:
+    """Gives an endpoint a time of its own to answer in, in place of the whole API's.
+
+    Args:
+        seconds: How long an answer may take to begin.
+
+    Returns:
+        A decorator, for above or below `@api`.
+
+    Raises:
+        TypeError: `seconds` is a function: `@timeout` needs its parentheses.
+    """
+    if callable(seconds):
+        raise TypeError("write @timeout(5)")
+    return _replacing(TimeoutMiddleware(seconds), sys._getframe(1).f_globals)
 
 
 def _replacing(declared: _Declared, module: dict[str, Any]) -> Callable[[_F], _F]:

@@ -25,12 +25,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from apifrom._apifrom import URL, BaseRequest, Client, Headers, Params, Request, SyncRequest
+from apifrom._apifrom import (
+    URL,
+    BaseRequest,
+    Client,
+    FormData,
+    Headers,
+    Params,
+    Request,
+    SyncRequest,
+)
 
 __all__ = [
     "URL",
     "BaseRequest",
     "Client",
+    "FormData",
     "Headers",
     "Params",
     "Request",

@@ -68,6 +68,17 @@ pub fn public(options: TokenStream, item: TokenStream) -> TokenStream {
     above(Kind::Public.into(), &options.into(), &item.into()).into()
 }
 
+/// Gives an endpoint forms of its answers of its own. See `apifrom::middleware`.
+#[proc_macro_attribute]
+pub fn compression(options: TokenStream, item: TokenStream) -> TokenStream {
+    above(
+        Surrounding::Compression.into(),
+        &options.into(),
+        &item.into(),
+    )
+    .into()
+}
+
 /// Gives an endpoint a policy about origins of its own. See `apifrom::middleware`.
 #[proc_macro_attribute]
 pub fn cors(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -100,4 +111,10 @@ pub fn security_headers(options: TokenStream, item: TokenStream) -> TokenStream 
         &item.into(),
     )
     .into()
+}
+
+/// Gives an endpoint a time of its own to answer in. See `apifrom::middleware`.
+#[proc_macro_attribute]
+pub fn timeout(options: TokenStream, item: TokenStream) -> TokenStream {
+    above(Surrounding::Timeout.into(), &options.into(), &item.into()).into()
 }

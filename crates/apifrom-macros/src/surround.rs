@@ -14,34 +14,41 @@ use crate::options::literal;
 /// One attribute about what surrounds a call, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Surrounding {
+    Compression,
     Cors,
     CsrfExempt,
     RateLimit,
     SecurityHeaders,
+    Timeout,
 }
 
 impl Surrounding {
     /// All of them, in the order in which mistakes list them.
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Compression,
         Self::Cors,
         Self::CsrfExempt,
         Self::RateLimit,
         Self::SecurityHeaders,
+        Self::Timeout,
     ];
 
     /// What it is called, on the function and on the endpoint.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Compression => "compression",
             Self::Cors => "cors",
             Self::CsrfExempt => "csrf_exempt",
             Self::RateLimit => "rate_limit",
             Self::SecurityHeaders => "security_headers",
+            Self::Timeout => "timeout",
         }
     }
 
     /// What it is written like.
     fn form(self) -> &'static str {
         match self {
+            Self::Compression => "expected `#[compression(expression)]` with a `Compression`",
             Self::Cors => "expected `#[cors(expression)]` with a `Cors`",
             Self::CsrfExempt => "expected `#[csrf_exempt(reason = \"its sender signs\")]`",
             Self::RateLimit => {
@@ -51,12 +58,13 @@ impl Surrounding {
             Self::SecurityHeaders => {
                 "expected `#[security_headers(expression)]` with a `SecurityHeaders`"
             }
+            Self::Timeout => "expected `#[timeout(expression)]` with a `Timeout`",
         }
     }
 
     fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Cors | Self::SecurityHeaders => &[],
+            Self::Compression | Self::Cors | Self::SecurityHeaders | Self::Timeout => &[],
             Self::CsrfExempt => &["reason"],
             Self::RateLimit => &["key", "cost", "headers", "max_keys"],
         }
@@ -151,8 +159,10 @@ impl Surround {
                 None
             }
             (Surrounding::RateLimit, Some(base)) => Some(limit(&base, &options)),
+            (Surrounding::Compression, Some(base)) => Some(quote!(.compression(#base))),
             (Surrounding::Cors, Some(base)) => Some(quote!(.cors(#base))),
             (Surrounding::SecurityHeaders, Some(base)) => Some(quote!(.security_headers(#base))),
+            (Surrounding::Timeout, Some(base)) => Some(quote!(.timeout(#base))),
         };
         self.calls.extend(call);
     }

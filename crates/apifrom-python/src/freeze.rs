@@ -504,8 +504,15 @@ fn spec(
     let surround = described.take_surround();
     let source = described.take_source();
     let (name, route, methods) = described.place();
-    let handler: Arc<dyn Handler> = Arc::new(described.handler(py, depth, facts));
-    let mut spec = EndpointSpec::new(name, route, methods, move |_binding| Some(handler));
+    let handler = described.handler(py, depth, facts);
+    let shows_request = handler.plan.shows_request();
+    let handler: Arc<dyn Handler> = Arc::new(handler);
+    let mut spec = EndpointSpec::new(name, route, methods, move |binding| {
+        if shows_request {
+            binding.want_nonce();
+        }
+        Some(handler)
+    });
     if let Some((file, line)) = source {
         spec = spec.source(file, line);
     }

@@ -434,7 +434,7 @@ impl Plan {
         Err(Rejection::invalid(violations))
     }
 
-    fn shows_request(&self) -> bool {
+    pub(crate) fn shows_request(&self) -> bool {
         self.arguments
             .iter()
             .any(|argument| matches!(argument, Argument::Request))

@@ -64,7 +64,8 @@ mod _apifrom {
     use crate::logging::flush_logs;
     #[pymodule_export]
     use crate::request::{
-        BaseRequest, Client, Headers, Params, Request, SyncRequest, Url, csrf_token,
+        BaseRequest, Client, FormData, Headers, Params, Request, SyncRequest, Url, csp_nonce,
+        csrf_token,
     };
     #[pymodule_export]
     use crate::responses::{

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use apifrom::cookie::SameSite;
 use apifrom::middleware::{
-    ContentPolicy, Cors, Csrf, Directive, Directives, Hsts, HttpsRedirect, OnFailure, RateLimit,
-    SecurityHeaders,
+    Compression, ContentPolicy, Cors, Csrf, Directive, Directives, Hsts, HttpsRedirect, OnFailure,
+    RateLimit, SecurityHeaders, Timeout,
 };
 use apifrom::{Api, ConfigErrors, EndpointSpec};
 use pyo3::prelude::*;
@@ -21,12 +21,14 @@ use crate::security::text_of;
 /// What an API or an endpoint declares, each kind at most once for an endpoint.
 #[derive(Default)]
 pub(crate) struct Surround {
+    compression: Vec<Compression>,
     cors: Vec<Cors>,
     csrf: Vec<(Csrf, Option<DeclaredKey>)>,
     csrf_exempt: Option<String>,
     https_redirect: Vec<HttpsRedirect>,
     rate_limits: Vec<Limited>,
     security_headers: Vec<SecurityHeaders>,
+    timeout: Vec<Timeout>,
 }
 
 /// A limit as Python declared it.
@@ -109,6 +111,9 @@ impl Surround {
         errors: &mut ConfigErrors,
     ) -> PyResult<bool> {
         match kind {
+            "compression" => self
+                .compression
+                .push(read_compression(options, path, errors)?),
             "cors" => self.cors.push(read_cors(options, path, errors)?),
             "csrf" => self.csrf.push(read_csrf(options, path, errors)?),
             "csrf_exempt" => {
@@ -124,6 +129,7 @@ impl Surround {
             "security_headers" => self
                 .security_headers
                 .push(read_security_headers(options, path, errors)?),
+            "timeout" => self.timeout.push(read_timeout(options, path, errors)?),
             "rate_limit" => self
                 .rate_limits
                 .push(read_rate_limit(options, path, errors)?),
@@ -134,6 +140,7 @@ impl Surround {
 
     /// Declares all of it on `api`.
     pub(crate) fn on_api(self, api: Api, places: &Places) -> Api {
+        let api = self.compression.into_iter().fold(api, Api::add_middleware);
         let api = self.cors.into_iter().fold(api, Api::add_middleware);
         let api = self.csrf.into_iter().fold(api, |api, (csrf, session)| {
             api.add_middleware(match session {
@@ -149,6 +156,7 @@ impl Surround {
             .security_headers
             .into_iter()
             .fold(api, Api::add_middleware);
+        let api = self.timeout.into_iter().fold(api, Api::add_middleware);
         let limits = self.rate_limits.into_iter();
         limits.fold(api, |api, limit| api.add_middleware(limit.placed(places)))
     }
@@ -160,6 +168,11 @@ impl Surround {
         places: &Places,
         known: &mut SharedLimits,
     ) -> EndpointSpec {
+        let spec = self
+            .compression
+            .into_iter()
+            .fold(spec, EndpointSpec::compression);
+        let spec = self.timeout.into_iter().fold(spec, EndpointSpec::timeout);
         let spec = self.cors.into_iter().fold(spec, EndpointSpec::cors);
         let spec = self
             .csrf_exempt
@@ -189,6 +202,35 @@ fn read_cors(options: &Bound<'_, PyDict>, path: &str, errors: &mut ConfigErrors)
     fields.number("max_age", &mut cors.max_age);
     fields.finish(|_| None);
     Ok(cors)
+}
+
+fn read_compression(
+    options: &Bound<'_, PyDict>,
+    path: &str,
+    errors: &mut ConfigErrors,
+) -> PyResult<Compression> {
+    let mut compression = Compression::new();
+    let mut fields = Fields::new(options, path, errors)?;
+    fields.texts("encodings", &mut compression.encodings);
+    fields.number("minimum_size", &mut compression.minimum_size);
+    fields.flag(
+        "insecure_authenticated",
+        &mut compression.insecure_authenticated,
+    );
+    fields.finish(|_| None);
+    Ok(compression)
+}
+
+fn read_timeout(
+    options: &Bound<'_, PyDict>,
+    path: &str,
+    errors: &mut ConfigErrors,
+) -> PyResult<Timeout> {
+    let mut after = Duration::from_secs(1);
+    let mut fields = Fields::new(options, path, errors)?;
+    fields.seconds("seconds", &mut after);
+    fields.finish(|_| None);
+    Ok(Timeout::new(after))
 }
 
 fn read_https_redirect(

@@ -34,11 +34,7 @@ impl FileParameter {
             let item = given.get_item(name)?;
             Ok::<_, PyErr>(item.unwrap_or_else(|| py.None().into_bound(py)))
         };
-        let class = if sees_async {
-            "UploadFile"
-        } else {
-            "SyncUploadFile"
-        };
+        let class = class_of(sees_async);
         let make = match item("kind")?.extract::<String>()?.as_str() {
             "bytes" => None,
             _ => Some(
@@ -96,6 +92,33 @@ impl FileParameter {
         };
         let described = (content, file.file_name, file.content_type, file.size);
         make.bind(py).call1(described)
+    }
+}
+
+/// A file of a form that is in memory, as an object that reads it from its start.
+///
+/// # Errors
+/// Python's own.
+pub(crate) fn at_hand<'py>(
+    py: Python<'py>,
+    file: &FormFile,
+    is_async: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let content = match &file.content {
+        FileContent::Memory(bytes) => PyBytes::new(py, bytes).into_any(),
+        // What was read from memory stays there.
+        _ => py.None().into_bound(py),
+    };
+    let described = (content, &file.file_name, &file.content_type, file.size);
+    let class = py.import("apifrom.uploads")?.getattr(class_of(is_async))?;
+    class.call_method1("_of", described)
+}
+
+fn class_of(is_async: bool) -> &'static str {
+    if is_async {
+        "UploadFile"
+    } else {
+        "SyncUploadFile"
     }
 }
 

@@ -16,15 +16,17 @@ use self::guard::Guard;
 pub use self::layer::{IntoLayer, Layered, StageLayer};
 use self::surround::Declared;
 use crate::check::{Posture, Severity, judge, posture};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Timers};
 use crate::config::{ApiConfig, ServerConfig};
 use crate::endpoint::{Endpoint, EndpointSpec, Router, States};
 use crate::engine::{Engine, Frozen};
 use crate::error::{ConfigErrors, ServeError};
 use crate::handler::{Failures, Foreign, Handler, Middleware, Refusing, ServesOptions};
 use crate::logging::{Sink, TracingSink, configuration_weak};
+#[cfg(feature = "compression")]
+use crate::middleware::Compression;
 use crate::middleware::{
-    Cors, Csrf, ErrorHandling, HttpsRedirect, RateLimit, SecurityHeaders, TrustedHosts,
+    Cors, Csrf, ErrorHandling, HttpsRedirect, RateLimit, SecurityHeaders, Timeout, TrustedHosts,
 };
 use crate::request::Body;
 use crate::response::{Disclosure, StreamError};
@@ -277,17 +279,13 @@ impl Api {
                     hosts,
                     proxies,
                     router,
-                    reads_origins: reads_origins(&endpoints),
+                    reads_origins: has_slot(&endpoints, Slot::Cors),
+                    compresses: has_slot(&endpoints, Slot::Compression),
                     endpoints,
                     unrouted,
-                    // On the way out, the innermost sees an answer first.
-                    watchers: self
-                        .own
-                        .into_iter()
-                        .rev()
-                        .filter(|own| own.watches_answers())
-                        .collect(),
+                    watchers: watchers(self.own),
                     failures,
+                    timers: Timers::default(),
                     surround: facts,
                     sink: self.sink,
                 }))
@@ -348,6 +346,13 @@ impl Install for Cors {
     }
 }
 
+#[cfg(feature = "compression")]
+impl Install for Compression {
+    fn install(self, api: &mut Api) {
+        api.surround.compression.push(self);
+    }
+}
+
 impl Install for Csrf {
     fn install(self, api: &mut Api) {
         api.surround.csrf.push(self);
@@ -363,6 +368,12 @@ impl Install for HttpsRedirect {
 impl Install for SecurityHeaders {
     fn install(self, api: &mut Api) {
         api.surround.security_headers.push(self);
+    }
+}
+
+impl Install for Timeout {
+    fn install(self, api: &mut Api) {
+        api.surround.timeout.push(self);
     }
 }
 
@@ -402,10 +413,16 @@ fn check_bounds(config: &ApiConfig, errors: &mut ConfigErrors) {
 }
 
 /// True where some endpoint has a policy about origins.
-fn reads_origins(endpoints: &[Endpoint]) -> bool {
+/// On the way out, the innermost sees an answer first.
+fn watchers(own: Vec<Arc<dyn Middleware>>) -> Vec<Arc<dyn Middleware>> {
+    let own = own.into_iter().rev();
+    own.filter(|own| own.watches_answers()).collect()
+}
+
+fn has_slot(endpoints: &[Endpoint], wanted: Slot) -> bool {
     endpoints
         .iter()
-        .any(|endpoint| endpoint.slots().any(|slot| slot == Slot::Cors))
+        .any(|endpoint| endpoint.slots().any(|slot| slot == wanted))
 }
 
 fn or_note<T>(result: Result<T, Vec<crate::ConfigError>>, errors: &mut ConfigErrors) -> Option<T> {

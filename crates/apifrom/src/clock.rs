@@ -3,8 +3,13 @@
 //! `SystemTime::now` and `Instant::now` are banned everywhere else, so a test can hold time still
 //! and no decision reads two different instants.
 
+mod timers;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub(crate) use self::timers::Timers;
+pub use self::timers::runtime_has_timers;
 
 /// Where a decision takes the time from.
 pub trait Clock: Send + Sync + 'static {

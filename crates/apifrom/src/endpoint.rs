@@ -1,10 +1,13 @@
 //! Endpoints: declared by a program, frozen by the engine.
 
+mod nonce;
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 
@@ -15,7 +18,9 @@ use crate::extract::argument::{Limits, Place, Proof};
 use crate::facts::{RouteFacts, Source};
 use crate::handler::Handler;
 use crate::logging::Sink;
-use crate::middleware::{Cors, RateLimit, SecurityHeaders};
+#[cfg(feature = "compression")]
+use crate::middleware::Compression;
+use crate::middleware::{Cors, RateLimit, SecurityHeaders, Timeout};
 use crate::routing::PathTemplate;
 use crate::security::{DeclaredPolicy, Policy, Protection};
 use crate::stage::{Slot, Stage};
@@ -48,6 +53,9 @@ pub struct EndpointSpec {
 pub(crate) struct Overrides {
     pub(crate) cors: Option<Cors>,
     pub(crate) security_headers: Option<SecurityHeaders>,
+    #[cfg(feature = "compression")]
+    pub(crate) compression: Option<Compression>,
+    pub(crate) timeout: Option<Timeout>,
     /// Beside those of the whole API.
     pub(crate) rate_limits: Vec<Arc<RateLimit>>,
     /// What is wrong with a declaration.
@@ -152,6 +160,21 @@ impl EndpointSpec {
     #[must_use]
     pub fn security_headers(mut self, headers: SecurityHeaders) -> Self {
         self.surround.security_headers = Some(headers);
+        self
+    }
+
+    /// Sends the answers in the forms that `compression` says, whatever the API says.
+    #[cfg(feature = "compression")]
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.surround.compression = Some(compression);
+        self
+    }
+
+    /// Lets an answer take as long to begin as `timeout` says, whatever the API says.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Timeout) -> Self {
+        self.surround.timeout = Some(timeout);
         self
     }
 
@@ -349,6 +372,10 @@ pub struct Binding<'a> {
     pub(crate) path: &'a str,
     pub(crate) callers: &'a Callers,
     pub(crate) sink: &'a Arc<dyn Sink>,
+    /// True where answers have a content policy.
+    pub(crate) has_policy: bool,
+    /// True where something may ask for the nonce of that policy.
+    pub(crate) wants_nonce: bool,
     pub(crate) errors: &'a mut ConfigErrors,
 }
 
@@ -374,6 +401,13 @@ impl Binding<'_> {
         self.config
     }
 
+    /// Lets the handler ask for [`Context::csp_nonce`](crate::Context::csp_nonce); false where answers
+    /// have no content policy that could name it.
+    pub fn want_nonce(&mut self) -> bool {
+        self.wants_nonce |= self.has_policy;
+        self.has_policy
+    }
+
     /// Notes that this endpoint cannot be built, and why.
     pub fn error(&mut self, message: impl Into<String>) {
         self.errors.note(self.path, message);
@@ -397,6 +431,16 @@ impl Place for Binding<'_> {
 
     fn proof(&self, method: Option<&str>, name: Option<&str>) -> Proof {
         self.callers.proof(method, name)
+    }
+
+    fn nonce(&mut self) -> bool {
+        let is_there = self.want_nonce();
+        if !is_there {
+            self.error(
+                "asks for CspNonce, and its answers have no content policy; add SecurityHeaders",
+            );
+        }
+        is_there
     }
 
     fn route(&self) -> &str {
@@ -450,6 +494,8 @@ pub struct Endpoint {
     pub(crate) handler: Arc<dyn Handler>,
     /// The most bytes a body may have.
     pub(crate) max_body_size: u64,
+    /// How long its answers may take to begin.
+    pub(crate) deadline: Option<Duration>,
     /// What it asks of a caller, all of which must be met.
     pub(crate) protections: Box<[Protection]>,
     /// Why everybody may call it, where that was said.

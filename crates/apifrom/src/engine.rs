@@ -11,7 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
@@ -20,17 +20,20 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 use http_body::Body as _;
+use tokio::time::Sleep;
 
-use crate::clock::{Clock, SystemClock, instant};
+use crate::clock::{Clock, SystemClock, Timers, instant};
 use crate::config::ApiConfig;
 use crate::endpoint::Endpoint;
 use crate::facts::{RouteFacts, SurroundFacts};
 use crate::handler::{After, Failures, Middleware, Outcome, Reply, guarded};
 use crate::logging::{FieldValue, Level, Logger, Record, Sink, escaped};
-use crate::middleware::{TrustedHosts, is_preflight, request_id};
+use crate::middleware::{TrustedHosts, is_preflight, overdue, request_id};
 use crate::rejection::Rejection;
-use crate::request::{Body, Client, Context, Head, Notes, Original, Peer, Request, RequestId};
-use crate::response::{Disclosure, Response, ResponseBody, shape};
+use crate::request::{
+    Accepted, Body, Client, Context, Head, Notes, Original, Peer, Request, RequestId,
+};
+use crate::response::{Disclosure, Response, ResponseBody, keep_cookies_private, shape};
 use crate::routing::{Captures, Found, PathFault, Router};
 use crate::security::Identities;
 use crate::server::TrustedProxies;
@@ -57,9 +60,12 @@ pub(crate) struct Frozen {
     pub(crate) unrouted: usize,
     /// True where some endpoint has a policy about origins.
     pub(crate) reads_origins: bool,
+    /// True where some endpoint's answers are compressed.
+    pub(crate) compresses: bool,
     /// Own middleware that sees every answer, in the order in which it does.
     pub(crate) watchers: Vec<Arc<dyn Middleware>>,
     pub(crate) failures: Arc<Failures>,
+    pub(crate) timers: Timers,
     pub(crate) sink: Arc<dyn Sink>,
     /// What there is to know of what surrounds every call.
     pub(crate) surround: SurroundFacts,
@@ -147,6 +153,14 @@ struct Waiting {
     frozen: Arc<Frozen>,
     step: Option<Step>,
     way: ReturnWay,
+    deadline: Option<Deadline>,
+}
+
+/// When an answer has to begin.
+enum Deadline {
+    /// So much after the first wait.
+    In(Duration),
+    At(Pin<Box<Sleep>>),
 }
 
 /// What a piece of the way comes to.
@@ -235,7 +249,9 @@ impl Call {
         };
         let original = frozen.original(endpoint, &head, client, &captures);
         let origin = frozen.origin(&head);
+        let accepted = frozen.compresses.then(|| Accepted::read(&head));
         let notes = || Notes {
+            accepted,
             original: original.clone(),
             origin: origin.clone(),
             ..Notes::new(request_id, scheme)
@@ -263,6 +279,7 @@ impl Call {
         Self(match progress {
             Progress::Answered(response) => State::Answered(Some(response)),
             Progress::Waits(step) => State::Waiting(Box::new(Waiting {
+                deadline: frozen.deadline(way.endpoint),
                 frozen: Arc::clone(frozen),
                 step: Some(step),
                 way,
@@ -382,6 +399,7 @@ impl ReturnWay {
             }
         }
         let headers = response.headers_mut();
+        keep_cookies_private(headers);
         if let Ok(id) = HeaderValue::from_bytes(self.notes.request_id.as_bytes()) {
             headers.insert(request_id::X_REQUEST_ID, id);
         }
@@ -402,7 +420,10 @@ impl Future for Call {
         match &mut self.0 {
             State::Answered(response) => Poll::Ready(response.take().unwrap_or_else(asked_again)),
             State::Waiting(waiting) => {
-                let response = ready!(waiting.poll(cx));
+                let response = match waiting.poll(cx) {
+                    Poll::Ready(response) => response,
+                    Poll::Pending => ready!(waiting.overdue(cx)),
+                };
                 self.0 = State::Answered(None);
                 Poll::Ready(response)
             }
@@ -418,8 +439,45 @@ fn asked_again() -> Response {
 }
 
 impl Waiting {
+    /// The answer of a request whose time is over.
+    fn overdue(&mut self, cx: &mut TaskContext<'_>) -> Poll<Response> {
+        let why = match &mut self.deadline {
+            None => return Poll::Pending,
+            Some(Deadline::At(sleep)) => {
+                ready!(sleep.as_mut().poll(cx));
+                overdue()
+            }
+            Some(Deadline::In(left)) => match self.frozen.timers.sleep(*left) {
+                Some(mut sleep) => {
+                    let first = sleep.as_mut().poll(cx);
+                    self.deadline = Some(Deadline::At(sleep));
+                    ready!(first);
+                    overdue()
+                }
+                // A promise that cannot be kept is not made.
+                None => Rejection::internal().caused_by("there is no thread for timers"),
+            },
+        };
+        self.deadline = None;
+        // What still runs is given up here.
+        if let Some(Step::Deciding { request, .. } | Step::Reading { request, .. }) = &mut self.step
+        {
+            self.way.notes.stages = request.take_stage_notes();
+        }
+        self.step = None;
+        match self.way.end(&self.frozen, Err(why)) {
+            Progress::Answered(response) => Poll::Ready(response),
+            Progress::Waits(step) => {
+                self.step = Some(step);
+                self.poll(cx)
+            }
+        }
+    }
+
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Response> {
-        let Self { frozen, step, way } = self;
+        let Self {
+            frozen, step, way, ..
+        } = self;
         loop {
             let progress = match step.take() {
                 Some(Step::Deciding {
@@ -550,6 +608,11 @@ impl Frozen {
             (Some(origin), None) => Some(origin.clone()),
             _ => None,
         }
+    }
+
+    fn deadline(&self, endpoint: usize) -> Option<Deadline> {
+        let after = self.endpoints.get(endpoint)?.deadline?;
+        Some(Deadline::In(after))
     }
 
     fn stage(&self, endpoint: usize, index: usize) -> Option<&dyn crate::stage::Stage> {

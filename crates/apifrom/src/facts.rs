@@ -78,10 +78,16 @@ pub struct SurroundFacts {
     pub csrf: Option<CsrfFacts>,
     /// What browsers are told.
     pub security_headers: Option<HeaderFacts>,
+    /// In which forms answers are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<CompressionFacts>,
     /// Whether what comes in clear text is led to TLS, or refused.
     pub https_redirect: bool,
     /// How many requests pass.
     pub rate_limits: Vec<LimitFacts>,
+    /// How many milliseconds an answer may take to begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }
 
 /// What the API is served with.
@@ -386,6 +392,18 @@ pub struct CsrfFacts {
     pub trusted_origins: Vec<String>,
     /// Whether tokens are bound to a session that handlers keep.
     pub session: bool,
+}
+
+/// In which forms answers are sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CompressionFacts {
+    /// The codings, the best first.
+    pub encodings: Vec<String>,
+    /// The fewest bytes that are worth it.
+    pub minimum_size: u64,
+    /// Whether what is for one caller alone is compressed as well.
+    pub insecure_authenticated: bool,
 }
 
 /// What browsers are told.

@@ -37,7 +37,7 @@ pub mod violation;
 
 pub use self::api::{Api, Install, IntoLayer, Layered, StageLayer};
 pub use self::caller::{ApiKey, Jwt, OAuth2Token, Username};
-pub use self::clock::{Clock, ManualClock, SystemClock};
+pub use self::clock::{Clock, ManualClock, SystemClock, runtime_has_timers};
 pub use self::config::{ApiConfig, DefaultAccess, ServerConfig, TlsConfig};
 #[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
 pub use self::database::{Database, DatabaseError};
@@ -58,7 +58,7 @@ pub use self::request::{
     Scheme,
 };
 pub use self::response::{
-    IntoResponse, Piece, Problem, Response, ResponseBody, StreamError, Streaming,
+    IntoResponse, Piece, Problem, Redirect, Response, ResponseBody, StreamError, Streaming,
 };
 pub use self::routing::{Captures, PathFault, PathTemplate, TemplateError};
 pub use self::secret::{Secret, secret};

@@ -17,8 +17,12 @@ use crate::rejection::Rejection;
 use crate::routing::Captures;
 use crate::security::Identities;
 
+mod accepted;
 mod original;
 
+pub(crate) use self::accepted::Accepted;
+#[cfg(feature = "compression")]
+pub(crate) use self::accepted::Coding;
 pub use self::original::Original;
 
 /// The head of a request: method, target, version, headers.
@@ -186,6 +190,8 @@ pub struct Notes {
     pub scheme: Scheme,
     /// The only `Origin` that the request names; none where it names several.
     pub origin: Option<http::HeaderValue>,
+    /// Which form of the answer the client takes; only there where some answer is compressed.
+    pub(crate) accepted: Option<Accepted>,
     /// What stages left for their own way back.
     pub stages: http::Extensions,
 }
@@ -197,6 +203,7 @@ impl Notes {
             request_id,
             scheme,
             origin: None,
+            accepted: None,
             stages: http::Extensions::new(),
         }
     }

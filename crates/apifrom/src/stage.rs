@@ -36,6 +36,8 @@ pub enum Slot {
     Csrf,
     /// The program's own policy functions.
     Policy,
+    /// The form of the answer; lets everything pass. It sees what all others made of the answer.
+    Compression,
 }
 
 impl Slot {
@@ -51,6 +53,7 @@ impl Slot {
             Self::RateLimit => "rate_limit",
             Self::Csrf => "csrf",
             Self::Policy => "policy",
+            Self::Compression => "compression",
         }
     }
 }

@@ -40,6 +40,7 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        apifrom::runtime_has_timers();
         let (python, descriptor) = PythonLoop::new(py)?;
         let epoll = {
             let _inside = runtime.enter();

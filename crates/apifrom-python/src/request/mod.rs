@@ -19,7 +19,7 @@ mod url;
 mod waiter;
 
 pub(crate) use self::body::SharedBody;
-pub(crate) use self::parts::{Client, Headers, Params};
+pub(crate) use self::parts::{Client, FormData, Headers, Params};
 pub(crate) use self::reading::{Pieces, Reading};
 pub(crate) use self::url::Url;
 pub(crate) use self::waiter::Waiter;
@@ -27,6 +27,7 @@ pub(crate) use self::waiter::Waiter;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use apifrom::cookie::{CookieLimits, Cookies, Found};
+use apifrom::middleware::CspNonce;
 use apifrom::{Captures, Context, Head, Identities, Notes, Original, RequestId, Scheme};
 use bytes::Bytes;
 use http::header::COOKIE;
@@ -98,6 +99,7 @@ struct Copied {
     request_id: RequestId,
     identities: Identities,
     csrf_token: Option<Box<str>>,
+    csp_nonce: Option<CspNonce>,
 }
 
 impl Copied {
@@ -110,6 +112,7 @@ impl Copied {
             request_id: notes.request_id,
             identities: Identities::default(),
             csrf_token: None,
+            csp_nonce: None,
         }
     }
 
@@ -126,6 +129,7 @@ impl Copied {
             request_id: context.notes.request_id,
             identities: context.identities.clone(),
             csrf_token: context.csrf_token().map(Into::into),
+            csp_nonce: context.csp_nonce().cloned(),
         }
     }
 }
@@ -333,6 +337,30 @@ pub(crate) fn csrf_token(request: &Bound<'_, BaseRequest>) -> PyResult<String> {
              the caller was authenticated by a credential that browsers never send by themselves",
         )
     })
+}
+
+/// The nonce that the answer's content policy names.
+///
+/// # Errors
+/// `RuntimeError` where there is none.
+#[pyfunction]
+pub(crate) fn csp_nonce(request: &Bound<'_, BaseRequest>) -> PyResult<String> {
+    let nonce = request.get().with(
+        |request| request.context().csp_nonce().cloned(),
+        |copied| copied.csp_nonce.clone(),
+    );
+    let nonce = nonce.ok_or_else(|| {
+        PyRuntimeError::new_err(
+            "the answer has no content policy that could name a nonce: SecurityHeadersMiddleware is \
+             missing, or csp=False, or the answer is made already",
+        )
+    })?;
+    match nonce.as_str() {
+        "" => Err(PyRuntimeError::new_err(
+            "the head of the answer is sent: ask for the nonce before the first piece of a stream",
+        )),
+        nonce => Ok(nonce.to_owned()),
+    }
 }
 
 /// What the answer may need to know of the request behind `object`.

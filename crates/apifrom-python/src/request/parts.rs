@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
+use apifrom::Head;
+use apifrom::extract::{AnyForm, FormFile, form_at_hand};
 use apifrom::urlencoded::{UrlencodedFault, UrlencodedLimits, fields};
+use bytes::Bytes;
 use http::HeaderMap;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -11,6 +14,7 @@ use pyo3::types::{PyIterator, PyList, PyString};
 use super::BaseRequest;
 use super::refused::Refused;
 use crate::responses::{value_text, view};
+use crate::upload;
 
 /// The headers of a request. Names are compared without regard to case; a name may have several
 /// values, of which look-ups give the first.
@@ -101,7 +105,7 @@ impl Headers {
 
 /// The fields of a query or a form. A name may have several values, of which look-ups give the
 /// first.
-#[pyclass(frozen, mapping, module = "apifrom.requests")]
+#[pyclass(frozen, mapping, subclass, module = "apifrom.requests")]
 pub(crate) struct Params {
     pairs: Vec<(String, String)>,
 }
@@ -114,6 +118,10 @@ impl Params {
             pairs.push((name.into_owned(), value.into_owned()));
         }
         Ok(Self { pairs })
+    }
+
+    fn of(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs }
     }
 
     fn names(&self) -> Vec<&str> {
@@ -196,6 +204,64 @@ impl Params {
         pairs
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect()
+    }
+}
+
+/// The fields of a form, and its files beside them: a field that is one is never the other.
+#[pyclass(frozen, mapping, extends = Params, module = "apifrom.requests")]
+pub(crate) struct FormData {
+    files: Vec<FormFile>,
+    /// Whether the handler is an `async def`.
+    is_async: bool,
+}
+
+impl FormData {
+    /// Reads the body of `head`, which is `bytes`.
+    pub(super) fn read(
+        head: &Head,
+        bytes: &Bytes,
+        is_async: bool,
+    ) -> Result<PyClassInitializer<Self>, Refused> {
+        let form = form_at_hand(head, bytes.clone()).map_err(|why| Refused::of(&why))?;
+        let (params, files) = match form {
+            AnyForm::Urlencoded(text) => (Params::parse(&text)?, Vec::new()),
+            AnyForm::Multipart(form) => (Params::of(form.fields), form.files),
+        };
+        Ok(PyClassInitializer::from(params).add_subclass(Self { files, is_async }))
+    }
+
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a FormFile> {
+        self.files.iter().filter(move |file| file.field == name)
+    }
+}
+
+#[pymethods]
+impl FormData {
+    /// The first file of `name`, or `None`.
+    fn file<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let first = self.named(name).next();
+        first
+            .map(|file| upload::at_hand(py, file, self.is_async))
+            .transpose()
+    }
+
+    /// Every file of `name`, in order.
+    fn getfiles<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        self.named(name)
+            .map(|file| upload::at_hand(py, file, self.is_async))
+            .collect()
+    }
+
+    /// The names of the files, each once.
+    fn file_names(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        let names = self.files.iter().map(|file| file.field.as_str());
+        names.filter(|name| seen.insert(*name)).collect()
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        let (fields, files) = (slf.as_super().get().names(), slf.get().file_names());
+        format!("FormData({fields:?}, files={files:?})")
     }
 }
 

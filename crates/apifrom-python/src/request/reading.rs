@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use apifrom::Body;
-use apifrom::extract::{read_form, read_json};
+use apifrom::extract::read_json;
 use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
 use pyo3::intern;
@@ -15,9 +15,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyIterator};
 
+use super::parts::FormData;
 use super::refused::Refused;
 use super::waiter::Waiter;
-use super::{BaseRequest, Held, Params, Source};
+use super::{BaseRequest, Held, Request, Source};
 
 /// In which form a body is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -188,9 +189,10 @@ pub(super) fn convert(
             Ok(loads.call1((PyBytes::new(py, &bytes),))?.unbind())
         }
         Want::Form => {
-            let form = request.get().judge_form(bytes)?;
+            let is_async = request.is_instance_of::<Request>();
+            let form = request.get().judge_form(bytes, is_async)?;
             let form = form.map_err(|refused| refused.into_error(py))?;
-            Ok(Py::new(py, form)?.into_any())
+            Ok(Bound::new(py, form)?.into_any().unbind())
         }
     }
 }
@@ -214,14 +216,14 @@ impl BaseRequest {
     }
 
     /// The engine's own verdict on a body that is to be a form.
-    fn judge_form(&self, bytes: &Bytes) -> PyResult<Result<Params, Refused>> {
+    fn judge_form(
+        &self,
+        bytes: &Bytes,
+        is_async: bool,
+    ) -> PyResult<Result<PyClassInitializer<FormData>, Refused>> {
         let mut held = self.lock();
         let request = held.whole_with(bytes)?;
-        Ok(match at_once(read_form(request)) {
-            Some(Ok(bytes)) => Params::parse(&bytes),
-            Some(Err(rejection)) => Err(Refused::of(&rejection)),
-            None => Params::parse(bytes),
-        })
+        Ok(FormData::read(request.head(), bytes, is_async))
     }
 }
 

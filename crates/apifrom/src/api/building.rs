@@ -11,9 +11,10 @@ use crate::endpoint::{Binding, Endpoint, EndpointSpec, Overrides, States};
 use crate::error::ConfigErrors;
 use crate::facts::RouteFacts;
 use crate::handler::{Around, Behind, Failures, Handler, Middleware};
+use crate::middleware::NonceStage;
 use crate::routing::{PathTemplate, RouterBuilder};
 use crate::security::Protection;
-use crate::stage::Stage;
+use crate::stage::{Slot, Stage};
 
 pub(super) struct Building<'a> {
     pub(super) config: &'a ApiConfig,
@@ -35,9 +36,15 @@ impl Building<'_> {
         };
         let methods = parse_methods(&spec.methods, &path, errors);
         let guarded = self.guard.endpoint(&spec, &path, errors);
-        let surround = self
+        let mut surround = self
             .surround
             .stages(&spec.surround, (&path, &spec.template), errors);
+        let is_protected = !guarded.protections.is_empty();
+        let form = self
+            .surround
+            .compression(&spec.surround, is_protected, &path, errors);
+        surround.extend(form);
+        let deadline = self.surround.deadline(&spec.surround, &path, errors);
         let mut binding = Binding {
             template: &template,
             states: self.states,
@@ -45,12 +52,18 @@ impl Building<'_> {
             path: &path,
             callers: &guarded.callers,
             sink: self.guard.sink,
+            has_policy: self.surround.has_policy(&spec.surround),
+            // Own middleware may answer with a page as well.
+            wants_nonce: self.own.iter().any(|own| own.surrounds_handlers()),
             errors,
         };
         let surrounding = self.surround.facts(&spec.surround);
         let Some(handler) = (spec.bind)(&mut binding) else {
             return;
         };
+        if binding.has_policy && binding.wants_nonce {
+            surround = with_nonce(surround);
+        }
         let index = self.endpoints.len();
         for method in &methods {
             if let Err(conflict) = self.routes.add(&template, method.clone(), index) {
@@ -87,6 +100,7 @@ impl Building<'_> {
             methods,
             stages,
             max_body_size,
+            deadline,
             protections: guarded.protections,
             public: spec.public.map(Into::into),
             facts: Some(Box::new(facts)),
@@ -104,20 +118,29 @@ impl Building<'_> {
     }
 
     pub(super) fn fixed(&mut self, name: &str, handler: Arc<dyn Handler>) -> usize {
+        let mut stages = self.surround.shared(name);
+        stages.extend(self.form(false));
         self.endpoints.push(Endpoint {
             name: name.to_owned(),
             template: None,
             route: None,
             methods: Vec::new(),
-            stages: self.surround.shared(name).into(),
+            stages: stages.into(),
             handler,
             // It reads no body, so none is too large for it.
             max_body_size: u64::MAX,
+            deadline: None,
             protections: Box::default(),
             public: None,
             facts: None,
         });
         self.endpoints.len() - 1
+    }
+
+    /// The form of answers of what declares none of its own.
+    fn form(&self, is_protected: bool) -> Option<Box<dyn Stage>> {
+        let (own, mut none) = (Overrides::default(), ConfigErrors::new());
+        self.surround.compression(&own, is_protected, "", &mut none)
     }
 
     /// A service that was merged stands behind what protects the whole API.
@@ -132,8 +155,10 @@ impl Building<'_> {
         };
         let guarded = self.guard.merged((path, name), errors);
         let index = self.fixed(name, service);
+        let form = self.form(!guarded.protections.is_empty());
         if let Some(endpoint) = self.endpoints.get_mut(index) {
-            let mut surround = std::mem::take(&mut endpoint.stages).into_vec();
+            let mut surround = self.surround.shared(name);
+            surround.extend(form);
             surround.extend(self.surround.csrf(name));
             surround.extend(self.surround.keyed(name));
             endpoint.stages = in_order(surround, guarded.stages);
@@ -157,6 +182,7 @@ impl Building<'_> {
             }));
             endpoint.protections = guarded.protections;
             endpoint.max_body_size = self.config.max_body_size;
+            endpoint.deadline = self.surround.deadline(&Overrides::default(), name, errors);
         }
         index
     }
@@ -182,6 +208,15 @@ impl Building<'_> {
             })
         })
     }
+}
+
+/// The same stages, of which the one with the content policy gives answers a nonce.
+fn with_nonce(stages: Vec<Box<dyn Stage>>) -> Vec<Box<dyn Stage>> {
+    let each = |stage: Box<dyn Stage>| match stage.slot() {
+        Slot::SecurityHeaders => Box::new(NonceStage(stage)) as Box<dyn Stage>,
+        _ => stage,
+    };
+    stages.into_iter().map(each).collect()
 }
 
 /// The order is the engine's, whatever they were declared in.

@@ -32,7 +32,11 @@ use super::{Api, Install};
 use crate::engine::Engine;
 use crate::error::ConfigErrors;
 use crate::handler::{Foreign, Handler, Reply};
-use crate::middleware::{Cors, Csrf, ErrorHandling, HttpsRedirect, RateLimit, SecurityHeaders};
+#[cfg(feature = "compression")]
+use crate::middleware::Compression;
+use crate::middleware::{
+    Cors, Csrf, ErrorHandling, HttpsRedirect, RateLimit, SecurityHeaders, Timeout,
+};
 use crate::rejection::Rejection;
 use crate::request::{Body, Request};
 use crate::response::{Response, StreamError};
@@ -157,6 +161,13 @@ impl IntoLayer for Cors {
     }
 }
 
+#[cfg(feature = "compression")]
+impl IntoLayer for Compression {
+    fn into_layer(self) -> Result<StageLayer, ConfigErrors> {
+        installed(self)
+    }
+}
+
 impl IntoLayer for Csrf {
     fn into_layer(self) -> Result<StageLayer, ConfigErrors> {
         installed(self)
@@ -176,6 +187,12 @@ impl IntoLayer for SecurityHeaders {
 }
 
 impl IntoLayer for RateLimit {
+    fn into_layer(self) -> Result<StageLayer, ConfigErrors> {
+        installed(self)
+    }
+}
+
+impl IntoLayer for Timeout {
     fn into_layer(self) -> Result<StageLayer, ConfigErrors> {
         installed(self)
     }

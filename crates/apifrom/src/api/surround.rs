@@ -1,15 +1,19 @@
 //! What surrounds every call: declared for the whole API, replaced on single endpoints.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::ApiConfig;
 use crate::endpoint::{Endpoint, Overrides};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::facts::SurroundFacts;
 use crate::logging::Sink;
+#[cfg(feature = "compression")]
+use crate::middleware::{Compression, CompressionRules, CompressionStage};
 use crate::middleware::{
     Cors, CorsStage, Csrf, CsrfRules, CsrfStage, HttpsRedirect, HttpsRules, HttpsStage, Limit,
     Presents, RateLimit, RateLimitStage, SecurityHeaders, SecurityHeadersStage, Sharing, Site,
+    Timeout,
 };
 use crate::security::Authenticator;
 use crate::stage::{Slot, Stage};
@@ -18,7 +22,10 @@ use crate::store::Stores;
 /// What `add_middleware` was given, however often.
 #[derive(Default)]
 pub(super) struct Declared {
+    #[cfg(feature = "compression")]
+    pub(super) compression: Vec<Compression>,
     pub(super) cors: Vec<Cors>,
+    pub(super) timeout: Vec<Timeout>,
     pub(super) csrf: Vec<Csrf>,
     pub(super) https_redirect: Vec<HttpsRedirect>,
     pub(super) security_headers: Vec<SecurityHeaders>,
@@ -28,7 +35,10 @@ pub(super) struct Declared {
 
 /// What every endpoint has that declares nothing else.
 pub(super) struct Surround {
+    #[cfg(feature = "compression")]
+    compression: Option<Arc<CompressionRules>>,
     cors: Option<Arc<CorsStage>>,
+    timeout: Option<Arc<Duration>>,
     csrf: Option<Arc<CsrfRules>>,
     https: Option<Arc<HttpsRules>>,
     security_headers: Option<Arc<SecurityHeadersStage>>,
@@ -49,11 +59,16 @@ impl Declared {
     /// What there is to know of it.
     pub(super) fn facts(&self) -> SurroundFacts {
         SurroundFacts {
+            #[cfg(feature = "compression")]
+            compression: self.compression.first().map(Compression::facts),
+            #[cfg(not(feature = "compression"))]
+            compression: None,
             cors: self.cors.first().map(Cors::facts),
             csrf: self.csrf.first().map(Csrf::facts),
             https_redirect: !self.https_redirect.is_empty(),
             security_headers: self.security_headers.first().map(SecurityHeaders::facts),
             rate_limits: self.rate_limits.iter().map(RateLimit::facts).collect(),
+            timeout_ms: self.timeout.first().map(Timeout::millis),
         }
     }
 
@@ -98,6 +113,11 @@ impl Declared {
             sink: Arc::clone(sink),
             https: only(&self.https_redirect, "https_redirect", errors)
                 .and_then(|redirect| kept(redirect.compile(&site), None, errors)),
+            #[cfg(feature = "compression")]
+            compression: only(&self.compression, "compression", errors)
+                .and_then(|compression| kept(compression.compile(), None, errors)),
+            timeout: only(&self.timeout, "timeout", errors)
+                .and_then(|timeout| kept(timeout.compile(), None, errors)),
             cors: only(&self.cors, "cors", errors)
                 .and_then(|cors| kept(cors.compile(), None, errors)),
             security_headers: only(&self.security_headers, "security_headers", errors)
@@ -140,6 +160,30 @@ impl Surround {
         stages
     }
 
+    /// How long an endpoint's answers may take to begin.
+    pub(super) fn deadline(
+        &self,
+        own: &Overrides,
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> Option<Duration> {
+        match &own.timeout {
+            Some(timeout) => kept(timeout.compile(), Some(path), errors).map(|kept| *kept),
+            None => self.timeout.as_deref().copied(),
+        }
+    }
+
+    /// True where an endpoint's answers have a content policy.
+    pub(super) fn has_policy(&self, own: &Overrides) -> bool {
+        match &own.security_headers {
+            Some(headers) => headers.has_policy(),
+            None => self
+                .security_headers
+                .as_ref()
+                .is_some_and(|headers| headers.has_policy()),
+        }
+    }
+
     /// What there is to know of an endpoint's surroundings.
     pub(super) fn facts(&self, own: &Overrides) -> SurroundFacts {
         let mut facts = self.facts.clone();
@@ -149,12 +193,49 @@ impl Surround {
         if let Some(headers) = &own.security_headers {
             facts.security_headers = Some(headers.facts());
         }
+        #[cfg(feature = "compression")]
+        if let Some(compression) = &own.compression {
+            facts.compression = Some(compression.facts());
+        }
+        if let Some(timeout) = &own.timeout {
+            facts.timeout_ms = Some(timeout.millis());
+        }
         if own.csrf_exempt.is_some() {
             facts.csrf = None;
         }
         let limits = own.rate_limits.iter().map(|limit| limit.facts());
         facts.rate_limits.extend(limits);
         facts
+    }
+
+    /// What decides about the form of an endpoint's answers.
+    #[cfg(feature = "compression")]
+    pub(super) fn compression(
+        &self,
+        own: &Overrides,
+        is_protected: bool,
+        path: &str,
+        errors: &mut ConfigErrors,
+    ) -> Option<Box<dyn Stage>> {
+        let rules = match &own.compression {
+            Some(compression) => kept(compression.compile(), Some(path), errors),
+            None => self.compression.clone(),
+        };
+        let stage = CompressionStage::new(rules?, is_protected)?;
+        Some(Box::new(stage))
+    }
+
+    /// Without the feature no answer has another form.
+    #[cfg(not(feature = "compression"))]
+    #[expect(clippy::unused_self, reason = "the feature has a use for it")]
+    pub(super) fn compression(
+        &self,
+        _: &Overrides,
+        _: bool,
+        _: &str,
+        _: &mut ConfigErrors,
+    ) -> Option<Box<dyn Stage>> {
+        None
     }
 
     /// What keeps other sites from acting at `route`.

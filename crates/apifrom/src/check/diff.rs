@@ -16,12 +16,14 @@ use serde_json::{Map, Value};
 use super::Posture;
 
 /// What an endpoint has in common with the whole API unless it says otherwise.
-const SHARED: [&str; 5] = [
+const SHARED: [&str; 7] = [
+    "compression",
     "cors",
     "csrf",
     "https_redirect",
     "rate_limits",
     "security_headers",
+    "timeout_ms",
 ];
 
 /// Which way a difference goes.
@@ -275,13 +277,34 @@ fn sense(field: &str) -> Option<Sense> {
         | "all"
         | "cost"
         | "window_ms" => Sense::More,
-        "leeway" | "cache_ttl" | "max_body_size" | "max_json_depth" | "development" | "debug"
-        | "include_traceback" | "trusted_proxies" | "allow_origins" | "allow_methods"
-        | "allow_headers" | "allow_credentials" | "plain" | "guessable" | "public"
-        | "csrf_exempt" | "algorithms" | "places" | "token_types" | "trusted_origins" | "limit"
-        | "any" | "public_keys" | "secrets" | "granted" | "x_xss_protection" | "hsts_preload" => {
-            Sense::Less
-        }
+        "leeway"
+        | "cache_ttl"
+        | "max_body_size"
+        | "max_json_depth"
+        | "development"
+        | "debug"
+        | "include_traceback"
+        | "trusted_proxies"
+        | "allow_origins"
+        | "allow_methods"
+        | "allow_headers"
+        | "allow_credentials"
+        | "plain"
+        | "guessable"
+        | "public"
+        | "csrf_exempt"
+        | "algorithms"
+        | "places"
+        | "token_types"
+        | "trusted_origins"
+        | "limit"
+        | "any"
+        | "public_keys"
+        | "secrets"
+        | "granted"
+        | "x_xss_protection"
+        | "hsts_preload"
+        | "insecure_authenticated" => Sense::Less,
         _ => return None,
     })
 }

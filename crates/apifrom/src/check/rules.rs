@@ -234,6 +234,10 @@ rules! {
     why "a page elsewhere lays itself over the frame and steals clicks"
     mend "leave x_frame_options at DENY, or say frame-ancestors in the content policy"
     asvs ["3.4.6"] top ["API8:2023"];
+"AF413" Warning Headers "answers for one caller are compressed"
+    why "how long the compressed form is tells an attacker how much of what he put into a request stands in the rest of the answer, secrets included (BREACH)"
+    mend "leave insecure_authenticated off, or turn it on only for endpoints whose answers hold no secret"
+    asvs ["14.2.4"] top ["API8:2023"];
 "AF501" Warning Cors "every origin reads what is protected"
     why "a page of anybody reads the answers with whatever credential it holds"
     mend "list the origins of your own pages in allow_origins"

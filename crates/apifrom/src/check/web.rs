@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::{Noting, writes};
 use crate::facts::{
-    AccessFacts, CorsFacts, CsrfFacts, DirectiveFacts, HeaderFacts, Posture, RouteFacts,
-    ServerFacts, SurroundFacts,
+    AccessFacts, CompressionFacts, CorsFacts, CsrfFacts, DirectiveFacts, HeaderFacts, Posture,
+    RouteFacts, ServerFacts, SurroundFacts,
 };
 
 /// A year, in seconds, which ASVS 3.4.1 asks for.
@@ -35,6 +35,7 @@ pub(super) fn api(posture: &Posture, noting: &mut Noting<'_>) {
 /// What surrounds every call.
 fn surround(posture: &Posture, noting: &mut Noting<'_>) {
     let SurroundFacts {
+        compression,
         cors,
         csrf,
         security_headers,
@@ -43,6 +44,9 @@ fn surround(posture: &Posture, noting: &mut Noting<'_>) {
     match security_headers {
         None => noting.note("AF405", "answers carry nosniff alone"),
         Some(facts) => headers(facts, noting),
+    }
+    if let Some(facts) = compression {
+        self::compression(facts, noting);
     }
     if let Some(cors) = cors {
         self::cors(cors, noting);
@@ -58,6 +62,11 @@ pub(super) fn route(posture: &Posture, route: &RouteFacts, noting: &mut Noting<'
         && own.security_headers != shared.security_headers
     {
         headers(facts, noting);
+    }
+    if let Some(facts) = &own.compression
+        && own.compression != shared.compression
+    {
+        compression(facts, noting);
     }
     if let Some(cors) = &own.cors {
         if cors.allow_origins.iter().any(|one| one == "*") && !route.auth.is_empty() {
@@ -140,6 +149,12 @@ fn loose(directive: &DirectiveFacts) -> impl Iterator<Item = &str> {
     ];
     let values = directive.values.iter().map(String::as_str);
     values.filter(move |value| loose.contains(value))
+}
+
+fn compression(facts: &CompressionFacts, noting: &mut Noting<'_>) {
+    if facts.insecure_authenticated && !facts.encodings.is_empty() {
+        noting.note("AF413", "insecure_authenticated is on");
+    }
 }
 
 fn cors(cors: &CorsFacts, noting: &mut Noting<'_>) {

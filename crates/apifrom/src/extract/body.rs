@@ -12,13 +12,14 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use super::multipart::{Multipart, read_multipart};
+use super::multipart::{Multipart, multipart_at_hand, read_multipart};
 use crate::json::{JsonFault, JsonFaultKind, JsonLimits, scan};
 use crate::rejection::Rejection;
 use crate::request::{Head, Request};
 use crate::violation::{Location, Violation, Violations};
 
 const MULTIPART: &str = "multipart/form-data";
+const EITHER: &str = "application/x-www-form-urlencoded or multipart/form-data";
 
 /// Reads a JSON body and scans it; nothing when there is none and none is required.
 ///
@@ -84,9 +85,20 @@ pub async fn read_any_form(request: &mut Request, needs_files: bool) -> Result<A
             Ok(AnyForm::Urlencoded(Bytes::new()))
         }
         _ if needs_files => Err(unsupported(MULTIPART)),
-        _ => Err(unsupported(
-            "application/x-www-form-urlencoded or multipart/form-data",
-        )),
+        _ => Err(unsupported(EITHER)),
+    }
+}
+
+/// A form in either type, whose body is in memory already; an absent one is an empty form.
+///
+/// # Errors
+/// 415 for another type, and what a form with files is refused for.
+pub fn form_at_hand(head: &Head, body: Bytes) -> Result<AnyForm, Rejection> {
+    match media_type(head) {
+        Media::Multipart => Ok(AnyForm::Multipart(multipart_at_hand(head, body)?)),
+        Media::Form => Ok(AnyForm::Urlencoded(body)),
+        Media::Absent if body.is_empty() => Ok(AnyForm::Urlencoded(body)),
+        _ => Err(unsupported(EITHER)),
     }
 }
 

@@ -12,7 +12,7 @@ pub mod convert;
 pub use self::argument::{
     Cookie, Form, FromParameters, FromRequest, Given, Header, Json, Path, Query, Reading, State,
 };
-pub use self::body::{AnyForm, read_any_form, read_form, read_json, refused};
+pub use self::body::{AnyForm, form_at_hand, read_any_form, read_form, read_json, refused};
 pub use self::convert::FromParameter;
 pub use self::multipart::{FileContent, FormFile, Multipart, read_multipart};
 pub use self::parameters::{Bound, FormFields, Parameter, Source, Value, bind};

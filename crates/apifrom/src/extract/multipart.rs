@@ -14,10 +14,11 @@
 
 use std::fmt;
 use std::fs::File;
+use std::future::Future as _;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -26,7 +27,7 @@ use http_body::Body as _;
 use tokio::runtime::Handle;
 
 use crate::rejection::Rejection;
-use crate::request::{Body, Request};
+use crate::request::{Body, Head, Request};
 
 use super::body::boundary;
 
@@ -131,21 +132,23 @@ fn only<T>(mut found: impl Iterator<Item = T>) -> Option<T> {
 pub async fn read_multipart(request: &mut Request) -> Result<Multipart, Rejection> {
     let boundary = boundary(request.head())?;
     let body = request.take_body();
-    let watch = Arc::new(Watch::default());
-    let pieces = Pieces {
-        body,
-        watch: Arc::clone(&watch),
-        left: Bytes::new(),
-        rests: false,
-    };
-    let reader = Reader {
-        parts: multer::Multipart::new(pieces, boundary),
-        watch,
-        form: Multipart::default(),
-        text_left: MAX_TEXT,
-        memory_left: IN_MEMORY,
-    };
-    reader.read().await
+    Reader::new(body, boundary, IN_MEMORY).read().await
+}
+
+/// Reads a form with files whose body is in memory already, where its files stay.
+///
+/// # Errors
+/// 415 for another type, 413 for what is too many or too long, 400 for what is malformed.
+pub(super) fn multipart_at_hand(head: &Head, body: Bytes) -> Result<Multipart, Rejection> {
+    let reader = Reader::new(Body::full(body), boundary(head)?, usize::MAX);
+    let mut reading = pin!(reader.read());
+    // The reader rests between two pieces; there is nothing that it could wait for.
+    loop {
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(form) = reading.as_mut().poll(&mut context) {
+            return form;
+        }
+    }
 }
 
 struct Reader<'r> {
@@ -157,6 +160,23 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
+    fn new(body: Body, boundary: String, memory: usize) -> Self {
+        let watch = Arc::new(Watch::default());
+        let pieces = Pieces {
+            body,
+            watch: Arc::clone(&watch),
+            left: Bytes::new(),
+            rests: false,
+        };
+        Self {
+            parts: multer::Multipart::new(pieces, boundary),
+            watch,
+            form: Multipart::default(),
+            text_left: MAX_TEXT,
+            memory_left: memory,
+        }
+    }
+
     async fn read(mut self) -> Result<Multipart, Rejection> {
         for _ in 0..=MAX_PARTS {
             self.watch.begin_head();

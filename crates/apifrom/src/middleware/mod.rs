@@ -1,8 +1,8 @@
 //! What surrounds every call. Each is declared once and placed by the engine.
 //!
-//! Four of them can be declared for one endpoint by an attribute, in any order around `#[api]`:
-//! `#[cors(…)]` and `#[security_headers(…)]` take the place of the whole API's, `#[rate_limit(…)]` holds
-//! beside it, and `#[csrf_exempt(reason = "…")]` takes an endpoint out.
+//! Some of them can be declared for one endpoint by an attribute, in any order around `#[api]`:
+//! `#[cors(…)]`, `#[security_headers(…)]`, `#[compression(…)]` and `#[timeout(…)]` take the place of the whole API's,
+//! `#[rate_limit(…)]` holds beside it, and `#[csrf_exempt(reason = "…")]` takes an endpoint out.
 //!
 //! ```
 //! use apifrom::middleware::{Cors, Csrf, RateLimit, csrf_exempt, cors, rate_limit};
@@ -32,6 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "compression")]
+mod compression;
 mod cors;
 mod csrf;
 mod error_handling;
@@ -39,10 +41,17 @@ mod https_redirect;
 mod rate_limit;
 pub(crate) mod request_id;
 mod security_headers;
+mod timeout;
 mod trusted_host;
 
-pub use apifrom_macros::{cors, csrf_exempt, rate_limit, security_headers};
+#[cfg(feature = "compression")]
+pub use apifrom_macros::compression;
+pub use apifrom_macros::{cors, csrf_exempt, rate_limit, security_headers, timeout};
 
+#[cfg(feature = "compression")]
+pub use self::compression::Compression;
+#[cfg(feature = "compression")]
+pub(crate) use self::compression::{CompressionRules, CompressionStage};
 pub use self::cors::Cors;
 pub(crate) use self::cors::{CorsStage, is_preflight};
 pub use self::csrf::Csrf;
@@ -54,6 +63,11 @@ pub(crate) use self::https_redirect::{HttpsRules, HttpsStage, Presents, Site};
 pub use self::rate_limit::OnFailure;
 pub use self::rate_limit::RateLimit;
 pub(crate) use self::rate_limit::{Limit, RateLimitStage, Sharing};
+pub(crate) use self::security_headers::NonceStage;
 pub(crate) use self::security_headers::SecurityHeadersStage;
-pub use self::security_headers::{ContentPolicy, Directive, Directives, Hsts, SecurityHeaders};
+pub use self::security_headers::{
+    ContentPolicy, CspNonce, Directive, Directives, Hsts, SecurityHeaders,
+};
+pub use self::timeout::Timeout;
+pub(crate) use self::timeout::overdue;
 pub use self::trusted_host::TrustedHosts;

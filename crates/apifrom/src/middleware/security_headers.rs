@@ -9,6 +9,8 @@
 //! | `Cross-Origin-Resource-Policy` | `same-origin` |
 //! | `X-Content-Type-Options` | `nosniff`, which is sent even without this middleware |
 //!
+//! Scripts and styles that stand in a page itself run with a nonce: see [`CspNonce`].
+//!
 //! A header that a handler wrote itself stays, unless [`SecurityHeaders::enforce`] is on.
 //! `X-XSS-Protection` is sent only when asked for: it is deprecated, and its filter made holes.
 //!
@@ -39,12 +41,16 @@
 //! Standards: Content Security Policy Level 3, RFC 6797 (HSTS), Permissions Policy, Fetch.
 
 mod compile;
+mod nonce;
 
 use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     STRICT_TRANSPORT_SECURITY,
 };
 
+pub use self::nonce::CspNonce;
+use self::nonce::NoncePolicy;
+pub(crate) use self::nonce::NonceStage;
 use crate::error::ConfigError;
 use crate::facts::{DirectiveFacts, HeaderFacts};
 use crate::request::{Context, Head, Notes, Scheme};
@@ -216,6 +222,11 @@ impl SecurityHeaders {
         self
     }
 
+    /// True where answers have a content policy.
+    pub(crate) fn has_policy(&self) -> bool {
+        self.csp != ContentPolicy::Omitted
+    }
+
     /// What there is to know of them.
     pub(crate) fn facts(&self) -> HeaderFacts {
         let hsts = self.hsts.as_ref();
@@ -264,15 +275,37 @@ fn owned<D: Into<Directive>>(
 pub(crate) struct SecurityHeadersStage {
     /// On every answer.
     always: Box<[(HeaderName, HeaderValue)]>,
-    csp: Option<HeaderValue>,
+    csp: Option<Policy>,
     /// In place of `csp` on HTML.
-    csp_of_html: Option<HeaderValue>,
+    csp_of_html: Option<Policy>,
     /// On answers over TLS.
     hsts: Option<HeaderValue>,
     enforce: bool,
 }
 
+/// A content policy.
+#[derive(Debug)]
+struct Policy {
+    plain: HeaderValue,
+    with_nonce: NoncePolicy,
+}
+
+impl Policy {
+    fn new(plain: HeaderValue) -> Self {
+        let text = plain.to_str().unwrap_or_default();
+        Self {
+            with_nonce: NoncePolicy::new(text),
+            plain,
+        }
+    }
+}
+
 impl SecurityHeadersStage {
+    /// True where answers have a content policy.
+    pub(crate) fn has_policy(&self) -> bool {
+        self.csp.is_some()
+    }
+
     fn put(&self, headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
         if self.enforce {
             headers.insert(name, value.clone());
@@ -301,7 +334,14 @@ impl Stage for SecurityHeadersStage {
             _ => self.csp.as_ref(),
         };
         if let Some(policy) = csp {
-            self.put(headers, CONTENT_SECURITY_POLICY, policy);
+            let nonce = notes.stages.get::<CspNonce>();
+            match nonce.and_then(|nonce| policy.with_nonce.value(nonce)) {
+                Some(named) => {
+                    self.put(headers, CONTENT_SECURITY_POLICY, &named);
+                    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                }
+                None => self.put(headers, CONTENT_SECURITY_POLICY, &policy.plain),
+            }
         }
         if let Some(hsts) = &self.hsts
             && notes.scheme == Scheme::Https

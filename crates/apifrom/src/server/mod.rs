@@ -37,6 +37,7 @@ pub use self::shutdown::{Ended, Stopper};
 pub use self::workers::{Assignment, Workers};
 
 use self::shutdown::Signals;
+use crate::clock::runtime_has_timers;
 use crate::config::ServerConfig;
 use crate::engine::Engine;
 use crate::error::{ConfigErrors, ServeError};
@@ -50,6 +51,7 @@ pub(crate) fn faults(config: &ServerConfig) -> ConfigErrors {
 pub(crate) fn run(engine: &Engine, config: &ServerConfig) -> Result<Ended, ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_start(runtime_has_timers)
         .build()
         .map_err(ServeError::Start)?;
     let ended = runtime.block_on(async {

@@ -13,6 +13,8 @@ mod api_key;
 mod attributes;
 mod basic;
 mod check;
+#[cfg(feature = "compression")]
+mod compression;
 mod csrf;
 mod examples;
 mod https_redirect;
@@ -34,6 +36,7 @@ mod server;
 mod shared_tokens;
 mod shutdown;
 mod support;
+mod timeout;
 #[cfg(feature = "tls")]
 mod tls;
 mod tokens;

@@ -3,7 +3,7 @@
 //! What a parameter is follows from its name and its type, in this order:
 //! 1. The name of a capture of the route: that capture.
 //! 2. An extractor ([`Json`], [`Form`], [`Multipart`], [`Query`], [`Header`], [`Cookie`], [`State`], [`Request`],
-//!    [`Body`], `Bytes`, and who calls, as `Jwt` and its like say): what it says.
+//!    [`Body`], `Bytes`, `CspNonce`, and who calls, as `Jwt` and its like say): what it says.
 //! 3. A type of [`FromRequest`], such as `Client` or `RequestId`: what it takes from the head.
 //! 4. A [`FromParameters`], such as `i64`, `Option<String>` or `Vec<u8>`: the query parameter of
 //!    that name.
@@ -122,6 +122,9 @@ pub trait Place {
     /// What is known of the callers who get here: those whom `method` proved, or any method, and
     /// who are found under `name`, or under any.
     fn proof(&self, method: Option<&str>, name: Option<&str>) -> Proof;
+
+    /// Gives each answer a nonce; false, and an error noted, where it has no policy to name it.
+    fn nonce(&mut self) -> bool;
 
     /// The template of the endpoint, which events name.
     fn route(&self) -> &str;

@@ -5,7 +5,9 @@ use http::header::{
     X_XSS_PROTECTION,
 };
 
-use super::{ContentPolicy, Directive, Directives, Hsts, SecurityHeaders, SecurityHeadersStage};
+use super::{
+    ContentPolicy, Directive, Directives, Hsts, Policy, SecurityHeaders, SecurityHeadersStage,
+};
 use crate::error::ConfigError;
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -189,10 +191,12 @@ pub(super) fn compile(given: &SecurityHeaders) -> Result<SecurityHeadersStage, V
     }
     let (csp, csp_of_html) = match &given.csp {
         ContentPolicy::Omitted => (None, None),
-        ContentPolicy::Directives(directives) => (content(directives, &mut faults), None),
+        ContentPolicy::Directives(directives) => {
+            (content(directives, &mut faults).map(Policy::new), None)
+        }
         ContentPolicy::Default => (
-            Some(HeaderValue::from_static(NOTHING)),
-            Some(HeaderValue::from_static(OWN_PAGES)),
+            Some(Policy::new(HeaderValue::from_static(NOTHING))),
+            Some(Policy::new(HeaderValue::from_static(OWN_PAGES))),
         ),
     };
     let hsts = given
