@@ -89,9 +89,7 @@ def deliver(records: list[_Record], dropped: int) -> None:
             record.event = event
         else:
             extra = {"event": event, **_common, **fields}
-            record = logger.makeRecord(
-                name, level, "(apifrom)", 0, message, (), None, extra=extra
-            )
+            record = logger.makeRecord(name, level, "(apifrom)", 0, message, (), None, extra=extra)
         record.relativeCreated += (when - record.created) * 1000
         record.created = when
         record.msecs = (when - int(when)) * 1000

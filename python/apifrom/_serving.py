@@ -30,6 +30,10 @@ def _number(least: int, most: int) -> Callable[[str], int]:
     return number
 
 
+def _workers(text: str) -> int | str:
+    return text if text == "auto" else _number(1, _MOST)(text)
+
+
 def _seconds(text: str) -> float:
     try:
         found = float(text)
@@ -61,7 +65,7 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
     "uds": _FILE,
     "fd": {"type": _number(0, 2**31 - 1), "metavar": "NUMBER"},
     "backlog": _COUNT,
-    "workers": _COUNT,
+    "workers": {"type": _workers, "metavar": "NUMBER|auto"},
     "access_log": {"action": argparse.BooleanOptionalAction},
     "log_level": {"choices": ("debug", "info", "warning", "error", "critical")},
     "log_format": {"choices": ("text", "json")},

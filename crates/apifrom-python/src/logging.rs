@@ -49,8 +49,15 @@ struct Queue {
     listeners: Py<PyAny>,
 }
 
-/// The handlers of the three loggers that take lines.
-type Lines = [Option<Py<PyAny>>; 3];
+/// The least level that somebody takes, and who takes lines.
+type Listener = (u8, Option<Py<PyAny>>);
+
+/// Where lines go, and what they call this process.
+struct Lines {
+    process: String,
+    /// Those of the three loggers that take lines.
+    handlers: [Option<Py<PyAny>>; 3],
+}
 
 impl PythonSink {
     /// The sink; the first call starts the thread that delivers.
@@ -117,13 +124,13 @@ impl Queue {
     /// Reads who listens.
     fn refresh(&self, py: Python<'_>) -> PyResult<Lines> {
         self.left_out.store(false, Ordering::Relaxed);
-        let found: [(u8, Option<Py<PyAny>>); 3] = self.listeners.call0(py)?.extract(py)?;
-        let mut lines = Lines::default();
-        for ((place, line), (level, handler)) in self.levels.iter().zip(&mut lines).zip(found) {
+        let (process, found): (String, [Listener; 3]) = self.listeners.call0(py)?.extract(py)?;
+        let mut handlers = [None, None, None];
+        for ((place, line), (level, handler)) in self.levels.iter().zip(&mut handlers).zip(found) {
             place.store(level, Ordering::Relaxed);
             *line = handler;
         }
-        Ok(lines)
+        Ok(Lines { process, handlers })
     }
 
     fn run(&self) {
@@ -182,13 +189,14 @@ impl Queue {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         let mut pending = Pending {
             deliver: &self.deliver,
+            process: &lines.process,
             text: String::new(),
             handler: None,
             records: PyList::empty(py),
         };
         for record in batch {
             let place = index(record.logger);
-            match lines.get(place).and_then(Option::as_ref) {
+            match lines.handlers.get(place).and_then(Option::as_ref) {
                 // A traceback has lines of its own.
                 Some(handler) if !has_traceback(&record) => {
                     let least = self.levels.get(place);
@@ -221,6 +229,7 @@ impl Drop for Batch<'_> {
 /// kept.
 struct Pending<'py, 'a> {
     deliver: &'a Py<PyAny>,
+    process: &'a str,
     text: String,
     handler: Option<&'a Py<PyAny>>,
     records: Bound<'py, PyList>,
@@ -232,7 +241,7 @@ impl<'py, 'a> Pending<'py, 'a> {
             self.flush(py, 0)?;
         }
         self.handler = Some(handler);
-        record.write_line(&mut self.text);
+        record.write_line(self.process, &mut self.text);
         Ok(())
     }
 

@@ -203,13 +203,7 @@ impl Api {
         let proxies = or_note(proxies, &mut errors);
         check_bounds(&self.config, &mut errors);
 
-        let handling = self.config.error_handling;
-        let shown = Disclosure {
-            cause: handling.debug,
-            traceback: handling.include_traceback,
-        };
-        let failures = Failures::new(shown, handling.log_exceptions, Arc::clone(&self.sink));
-        let failures = Arc::new(failures);
+        let failures = Arc::new(self.failures());
         let surround = self.surround.compile(&self.config, &self.sink, &mut errors);
         let facts = self.surround.facts();
         let mut building = Building {
@@ -292,6 +286,15 @@ impl Api {
             }
             _ => Err(errors),
         }
+    }
+
+    fn failures(&self) -> Failures {
+        let handling = self.config.error_handling;
+        let shown = Disclosure {
+            cause: handling.debug,
+            traceback: handling.include_traceback,
+        };
+        Failures::new(shown, handling.log_exceptions, Arc::clone(&self.sink))
     }
 
     /// Serves the API on `address` (`127.0.0.1:8000`) until SIGTERM or Ctrl-C, on a runtime of

@@ -18,11 +18,23 @@ impl Level {
 
 impl Record {
     /// Writes `2026-01-31T12:00:00.123Z WARNING apifrom.security …` and the end of the line. The
-    /// fields are left out; those that matter to people stand in the message.
-    pub fn write_line(&self, into: &mut String) {
+    /// fields are left out; those that matter to people stand in the message. `process` names one of
+    /// several that write to one place, and stands before the message unless it is empty.
+    pub fn write_line(&self, process: &str, into: &mut String) {
         write_time(self.time, into);
         let (level, logger) = (self.level.label(), self.logger.name());
-        for part in [" ", level, " ", logger, " ", &self.message, "\n"] {
+        let gap = if process.is_empty() { "" } else { " " };
+        for part in [
+            " ",
+            level,
+            " ",
+            logger,
+            gap,
+            process,
+            " ",
+            &self.message,
+            "\n",
+        ] {
             into.push_str(part);
         }
     }
@@ -60,12 +72,12 @@ mod tests {
         let mut text = String::new();
         let time = Duration::from_millis(1_735_689_599_007);
         Record::new(Logger::Security, Level::Warning, "x", "x client=a", time)
-            .write_line(&mut text);
-        Record::new(Logger::Server, Level::Info, "y", "y", time).write_line(&mut text);
+            .write_line("", &mut text);
+        Record::new(Logger::Server, Level::Info, "y", "y", time).write_line("worker-2", &mut text);
         assert_eq!(
             text,
             "2024-12-31T23:59:59.007Z WARNING apifrom.security x client=a\n\
-             2024-12-31T23:59:59.007Z INFO apifrom y\n"
+             2024-12-31T23:59:59.007Z INFO apifrom worker-2 y\n"
         );
     }
 
