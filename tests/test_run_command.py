@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import pytest
@@ -72,6 +73,25 @@ def test_a_program_is_served_and_only_dev_is_for_development(shop, what, status)
     output, rest = process.communicate(timeout=20)
     assert (process.returncode, output) == (0, "")
     assert "Traceback" not in rest
+
+
+def test_several_processes_serve_a_program_from_the_command_line(shop):
+    process = command(shop, "run", "shop:app", "--port", "0", "--workers", "2")
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if found := re.search(r"listening on http://127\.0\.0\.1:(\d+)", line):
+            break
+    opener = urllib.request.build_opener(KeepsRedirects)
+    for _ in range(8):
+        with pytest.raises(urllib.error.HTTPError, match="308"):
+            opener.open(f"http://127.0.0.1:{found[1]}/")
+    process.send_signal(signal.SIGTERM)
+    said += process.communicate(timeout=20)[1].splitlines()
+    assert process.returncode == 0
+    answered = {match[1] for line in said if (match := re.search(r"(worker-\d) .*308", line))}
+    assert answered <= {"worker-1", "worker-2"}
+    assert answered
 
 
 @pytest.mark.parametrize(
