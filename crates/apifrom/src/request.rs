@@ -191,6 +191,10 @@ pub struct Notes {
     /// The only `Origin` that the request names; none where it names several.
     pub origin: Option<http::HeaderValue>,
     /// Which form of the answer the client takes; only there where some answer is compressed.
+    #[cfg_attr(
+        not(feature = "compression"),
+        expect(dead_code, reason = "nothing is compressed without the feature")
+    )]
     pub(crate) accepted: Option<Accepted>,
     /// What stages left for their own way back.
     pub stages: http::Extensions,

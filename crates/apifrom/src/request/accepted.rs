@@ -1,5 +1,10 @@
 //! Which forms of an answer a client takes, and whether it said who it is.
 
+#![cfg_attr(
+    not(feature = "compression"),
+    expect(dead_code, reason = "nothing is compressed without the feature")
+)]
+
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 
 use super::Head;
