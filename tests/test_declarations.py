@@ -139,7 +139,7 @@ def test_nothing_can_be_added_after_the_start():
 def test_run_prints_every_mistake_and_exits_with_1_before_it_listens():
     program = (
         "from apifrom import API\n"
-        "API(trusted_proxies=['x']).run(port=70000, workers=2, proxy_headers=True, colour='red',"
+        "API(trusted_proxies=['x']).run(port=70000, workers=0, proxy_headers=True, colour='red',"
         " log_level='loud', ssl_keyfile='k')\n"
     )
     done = subprocess.run(
