@@ -272,7 +272,8 @@ def test_a_worker_that_is_asked_to_end_finishes_what_runs_and_is_followed(two):
 def test_a_second_signal_cuts_what_runs():
     more = '@app.get("/long")\nasync def long():\n    await asyncio.sleep(60)\n'
     with running("-c", program(more)) as server, contextlib.ExitStack() as held:
-        for _ in range(4):
+        # So many that each worker is sure to have some.
+        for _ in range(32):
             connection = held.enter_context(socket.create_connection(("127.0.0.1", server.port)))
             connection.sendall(b"GET /long HTTP/1.1\r\nhost: a\r\n\r\n")
         time.sleep(0.2)
