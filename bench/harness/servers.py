@@ -54,6 +54,11 @@ OURS_SOAK = _ours_python("soak.py", "apifrom, Python")
 OURS_RUST = Server("apifrom, Rust", (str(places.OURS_RUST),), BUILD_OURS)
 
 AXUM = Server("axum", (str(places.PEER_AXUM),), BUILD_PEERS)
+# The same programs, with everything around their endpoints.
+_SURROUNDED = (("BENCH_SURROUNDED", "1"),)
+OURS_RUST_SURROUNDED = replace(OURS_RUST, environment=_SURROUNDED)
+OURS_PYTHON_SURROUNDED = replace(OURS_PYTHON, environment=_SURROUNDED)
+AXUM_SURROUNDED = replace(AXUM, environment=_SURROUNDED)
 HYPER = Server("bare hyper", (str(places.PEER_HYPER),), BUILD_PEERS)
 FASTAPI = Server(
     "FastAPI",

@@ -8,12 +8,29 @@ from pydantic import BaseModel, EmailStr, Field, field_validator
 
 from apifrom import API, api
 from apifrom.database import Database
+from apifrom.middleware import (
+    CORSMiddleware,
+    RateLimitMiddleware,
+    SecurityHeadersMiddleware,
+)
 from apifrom.security import jwt_required
 
 SPECIAL_CHARACTERS = frozenset("!@#$%^&*()_+-=[]{}|;:,.<>?/")
 
 app = API(title="bench")
 db = Database(f"sqlite:///{os.environ['BENCH_DATABASE']}")
+if os.environ.get("BENCH_SURROUNDED") == "1":
+    app.add_middleware(
+        CORSMiddleware(
+            allow_origins=["https://page.example"],
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization"],
+            allow_credentials=True,
+        )
+    )
+    app.add_middleware(SecurityHeadersMiddleware())
+    # A limit that no round reaches.
+    app.add_middleware(RateLimitMiddleware(limit=1_000_000_000, window=1))
 
 
 class NewUser(BaseModel):

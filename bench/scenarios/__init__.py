@@ -1,6 +1,6 @@
 """The scenarios of the throughput table, in its order."""
 
-from scenarios import hello, people, tokens, users
+from scenarios import hello, people, surrounded, tokens, users
 from scenarios.model import Scenario
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -9,4 +9,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     people.SCENARIO,
     tokens.VERIFIED,
     tokens.REFUSED,
+    surrounded.SCENARIO,
 )

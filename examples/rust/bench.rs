@@ -2,11 +2,14 @@
 //!
 //! It listens on `127.0.0.1:$PORT`. With `BENCH_THREADS=1` it runs on a current-thread runtime,
 //! which is what counting instructions needs; otherwise on tokio's default runtime. One client may
-//! hold as many connections as the server takes, because the loader is one client.
+//! hold as many connections as the server takes, because the loader is one client. With
+//! `BENCH_SURROUNDED=1` other origins, security headers and a rate limit stand around everything.
 
 use std::error::Error;
+use std::time::Duration;
 
 use apifrom::database::{Database, Row};
+use apifrom::middleware::{Cors, RateLimit, SecurityHeaders};
 use apifrom::security::JwtRequired;
 use apifrom::server::Server;
 use apifrom::{
@@ -147,6 +150,18 @@ fn runtime() -> std::io::Result<Runtime> {
     }
 }
 
+fn surrounded(api: Api) -> Api {
+    let cors = Cors::new()
+        .allow_origins(["https://page.example"])
+        .allow_methods(["GET", "POST"])
+        .allow_headers(["authorization"])
+        .allow_credentials(true);
+    api.add_middleware(cors)
+        .add_middleware(SecurityHeaders::new())
+        // A limit that no round reaches.
+        .add_middleware(RateLimit::new(1_000_000_000, Duration::from_secs(1)))
+}
+
 async fn serve(api: Api, config: &ServerConfig) -> Result<(), Box<dyn Error>> {
     let mut terminated = signal(SignalKind::terminate())?;
     let server = Server::bind(config)?;
@@ -184,5 +199,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .auth(JwtRequired::new().secret(SECRET).algorithm("HS256"))
                 .endpoints(endpoints![me]),
         );
+    let is_surrounded = std::env::var("BENCH_SURROUNDED").is_ok_and(|on| on == "1");
+    let api = if is_surrounded { surrounded(api) } else { api };
     runtime()?.block_on(serve(api, &config))
 }

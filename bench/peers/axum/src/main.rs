@@ -1,20 +1,32 @@
 //! The axum contender: `Router`, `Json` and `validator`, as axum's own documentation shows them.
 //!
 //! It listens on `127.0.0.1:$PORT`. With `BENCH_THREADS=1` it runs on a current-thread runtime,
-//! which is what counting instructions needs; otherwise on tokio's default runtime.
+//! which is what counting instructions needs; otherwise on tokio's default runtime. With
+//! `BENCH_SURROUNDED=1` other origins, security headers and a rate limit stand around everything.
 
-use std::sync::LazyLock;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::{
     Json, Router,
     extract::{FromRequestParts, Path, State},
-    http::{StatusCode, header::AUTHORIZATION, request::Parts},
+    http::{
+        HeaderName, HeaderValue, Method, StatusCode,
+        header::{
+            AUTHORIZATION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+            X_FRAME_OPTIONS,
+        },
+        request::Parts,
+    },
     routing::{get, post},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use tokio::runtime::{Builder, Runtime};
+use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
+use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
 use validator::{Validate, ValidationError, ValidationErrors};
 
 #[derive(Serialize)]
@@ -127,6 +139,41 @@ async fn person(
         .ok_or(StatusCode::NOT_FOUND)
 }
 
+/// What a careful program puts around its routes: tower-http's layers, and governor by address.
+fn surrounded(router: Router) -> Option<Router> {
+    let origin = HeaderValue::from_static("https://page.example");
+    let cors = CorsLayer::new()
+        .allow_origin([origin])
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([AUTHORIZATION])
+        .allow_credentials(true)
+        .max_age(Duration::from_mins(10));
+    // A limit that no round reaches.
+    let limit = GovernorConfigBuilder::default()
+        .per_nanosecond(1)
+        .burst_size(1_000_000_000)
+        .use_headers()
+        .finish()?;
+    let mut router = router.layer(GovernorLayer::new(Arc::new(limit)));
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ] {
+        let value = HeaderValue::from_static(value);
+        router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
+    }
+    Some(router.layer(cors))
+}
+
 async fn serve(port: u16) -> std::io::Result<()> {
     // Nothing is opened before it is asked.
     let file = std::env::var("BENCH_DATABASE").unwrap_or_default();
@@ -140,6 +187,11 @@ async fn serve(port: u16) -> std::io::Result<()> {
         .route("/people/{id}", get(person))
         .with_state(people);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    if std::env::var("BENCH_SURROUNDED").is_ok_and(|on| on == "1") {
+        let router = surrounded(router).ok_or_else(|| std::io::Error::other("no such limit"))?;
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        return axum::serve(listener, service).await;
+    }
     axum::serve(listener, router).await
 }
 
