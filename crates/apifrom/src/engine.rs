@@ -690,11 +690,6 @@ impl Frozen {
     }
 }
 
-/// Bounds what is read of a body.
-///
-/// # Errors
-/// When more is announced: whoever reads piece by piece would wait for bytes that a client never
-/// sends who waits to be refused.
 /// What stands for the answer of a handler that was left out.
 fn rehearsed(facts: &RouteFacts) -> Response {
     let mut response = Response::new(ResponseBody::empty());
@@ -705,6 +700,11 @@ fn rehearsed(facts: &RouteFacts) -> Response {
     response
 }
 
+/// Bounds what is read of a body.
+///
+/// # Errors
+/// When more is announced: whoever reads piece by piece would wait for bytes that a client never
+/// sends who waits to be refused.
 fn bound(body: &mut Body, limit: u64) -> Result<(), Rejection> {
     if body.announced().is_some_and(|announced| announced > limit) {
         return Err(Rejection::body_too_large(limit));
