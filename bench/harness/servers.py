@@ -35,9 +35,10 @@ def _ours_python(file: str, name: str, **environment: str) -> Server:
     return Server(name, command, BUILD_OURS, environment=tuple(environment.items()))
 
 
-OURS_PYTHON = _ours_python("app.py", "apifrom, Python")
-OURS_WORKERS = replace(
-    OURS_PYTHON, name="apifrom, Python, 2 workers", environment=(("WORKERS", "2"),)
+# As the peers are started: without a line for each request that was let in.
+OURS_PYTHON = _ours_python("app.py", "apifrom, Python", LOG_LEVEL="warning")
+OURS_WORKERS = _ours_python(
+    "app.py", "apifrom, Python, 2 workers", LOG_LEVEL="warning", WORKERS="2"
 )
 # What a refusal costs depends on who listens to its security event.
 OURS_UNHEARD = _ours_python("app.py", "apifrom, Python, unheard", LOG_LEVEL="error")
@@ -57,7 +58,7 @@ AXUM = Server("axum", (str(places.PEER_AXUM),), BUILD_PEERS)
 # The same programs, with everything around their endpoints.
 _SURROUNDED = (("BENCH_SURROUNDED", "1"),)
 OURS_RUST_SURROUNDED = replace(OURS_RUST, environment=_SURROUNDED)
-OURS_PYTHON_SURROUNDED = replace(OURS_PYTHON, environment=_SURROUNDED)
+OURS_PYTHON_SURROUNDED = replace(OURS_PYTHON, environment=(*OURS_PYTHON.environment, *_SURROUNDED))
 AXUM_SURROUNDED = replace(AXUM, environment=_SURROUNDED)
 HYPER = Server("bare hyper", (str(places.PEER_HYPER),), BUILD_PEERS)
 FASTAPI = Server(

@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::endpoint;
 use crate::fields::Fields;
+use crate::json;
 use crate::logging::PythonSink;
 use crate::middleware::{Places, PythonMiddleware};
 use crate::request::Facts;
@@ -506,6 +507,9 @@ fn spec(
     let (name, route, methods) = described.place();
     let handler = described.handler(py, depth, facts);
     let shows_request = handler.plan.shows_request();
+    if shows_request && !(guarded.protections.is_empty() && guarded.inherited.is_empty()) {
+        json::prepare(py);
+    }
     let handler: Arc<dyn Handler> = Arc::new(handler);
     let mut spec = EndpointSpec::new(name, route, methods, move |binding| {
         if shows_request {

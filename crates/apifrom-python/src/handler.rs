@@ -97,7 +97,8 @@ impl Handler for PythonHandler {
             || (need == BodyNeed::Whole && http_body_is_over(request.body()));
         if at_hand {
             return match Invocation::bind(&self.plan, request, None) {
-                Ok(invocation) => Reply::wait(make(Arc::clone(&self.route), invocation)),
+                // On its way at once: what waits for it is small.
+                Ok(invocation) => Reply::wait(answered(dispatch::call(&self.route, invocation))),
                 Err(why) => Reply::Ready(Err(why)),
             };
         }
@@ -115,7 +116,7 @@ impl Handler for PythonHandler {
                 BodyNeed::None | BodyNeed::Whole => Some(Sent::Bytes(request.body().read().await?)),
             };
             let invocation = Invocation::bind(&plan, request, sent)?;
-            make(route, invocation).await
+            answered(dispatch::call(&route, invocation)).await
         })
     }
 }
@@ -124,10 +125,8 @@ fn http_body_is_over(body: &Body) -> bool {
     body.announced() == Some(0)
 }
 
-/// Makes the call, and waits for what of its answer is not at hand.
-async fn make(route: Arc<Route>, invocation: Invocation) -> Outcome {
-    let call = dispatch::call(&route, invocation);
-    drop(route);
+/// Waits for the answer, and for what of it is not at hand.
+async fn answered(call: dispatch::Call<Invocation>) -> Outcome {
     match call.await {
         Ok(Answer::Ready(outcome)) => outcome,
         Ok(answer) => answer.complete().await,

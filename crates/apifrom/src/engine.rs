@@ -384,7 +384,7 @@ impl ReturnWay {
             response = match guarded(|| watcher.after(notes, response)) {
                 Ok(After::Ready(response)) => response,
                 Ok(After::Wait(future)) => return Progress::Waits(Step::Watching(future)),
-                Err(why) => frozen.answer_for(&why, &notes.request_id, self.endpoint),
+                Err(why) => frozen.answer_for(why, &notes.request_id, self.endpoint),
             };
         }
         self.leave(frozen, &mut response);
@@ -435,7 +435,7 @@ impl Future for Call {
 #[cold]
 fn asked_again() -> Response {
     let why = Rejection::internal();
-    shape(&why, &request_id::make(), Disclosure::default())
+    shape(why, &request_id::make(), Disclosure::default())
 }
 
 impl Waiting {
@@ -621,7 +621,7 @@ impl Frozen {
     }
 
     /// The answer to a refusal; a failure of ours is written to the log.
-    fn answer_for(&self, why: &Rejection, id: &RequestId, endpoint: usize) -> Response {
+    fn answer_for(&self, why: Rejection, id: &RequestId, endpoint: usize) -> Response {
         self.failures.answer(why, id, self.name(endpoint))
     }
 

@@ -76,7 +76,7 @@ pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
 pub use validator::{self, Validate, ValidationError};
 
-/// What generated code calls. Changes without notice.
+/// What generated code and the Python face call. Changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::endpoint::{EndpointSpec, Listed};
@@ -92,6 +92,7 @@ pub mod __private {
     pub use crate::handler::{Handler, Reply};
     pub use crate::middleware::RateLimit;
     pub use crate::request::Request;
+    pub use crate::response::spare::headers as spare_headers;
     pub use crate::response::{
         RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,
     };

@@ -6,6 +6,7 @@ use std::fmt;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 
+use crate::response::spare;
 use crate::violation::Violations;
 
 /// Why a request is not served. Becomes an `application/problem+json` answer (RFC 9457).
@@ -38,7 +39,7 @@ impl Rejection {
             code,
             detail: detail.into(),
             violations: None,
-            headers: HeaderMap::new(),
+            headers: spare::headers(),
             cause: None,
             traceback: None,
         }))
@@ -159,8 +160,9 @@ impl Rejection {
         self.0.traceback.as_deref()
     }
 
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.0.headers
+    /// The headers of the answer, for it to be made of.
+    pub(crate) fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.0.headers)
     }
 }
 

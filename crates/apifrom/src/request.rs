@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
 use crate::rejection::Rejection;
+use crate::response::spare;
 use crate::routing::Captures;
 use crate::security::Identities;
 
@@ -244,6 +245,12 @@ struct Inner {
     context: Context,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        spare::keep(std::mem::take(&mut self.head.headers));
+    }
+}
+
 impl Request {
     /// Puts the three parts together.
     pub(crate) fn new(head: Head, body: Body, context: Context) -> Self {
@@ -299,18 +306,18 @@ impl Request {
     }
 
     /// The request as other services of the tower family take it.
-    pub fn into_http(self) -> http::Request<Body> {
-        let Inner {
-            mut head,
-            body,
-            context,
-        } = *self.inner;
+    pub fn into_http(mut self) -> http::Request<Body> {
+        let body = self.take_body();
+        let mut head =
+            std::mem::replace(&mut self.inner.head, http::Request::new(()).into_parts().0);
+        let context = &mut self.inner.context;
         head.extensions.insert(context.client);
         head.extensions.insert(context.notes.request_id);
         let first = context.identities.iter().next().cloned();
         if let Some(first) = first {
             let known = head.extensions.remove::<Identities>().unwrap_or_default();
-            head.extensions.insert(known.and(context.identities));
+            head.extensions
+                .insert(known.and(std::mem::take(&mut context.identities)));
             head.extensions.insert(first);
         }
         http::Request::from_parts(head, body)

@@ -24,6 +24,7 @@
 
 mod class;
 mod fault;
+mod read;
 mod scalar;
 mod text;
 
@@ -37,6 +38,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, Py
 
 use self::class::{Field, Kind, kind_of};
 use self::fault::Fault;
+pub(crate) use self::read::{prepare, read};
 use self::text::push_string;
 
 /// How deep lists and objects may nest. Twice what the engine accepts in a request.

@@ -95,11 +95,9 @@ impl Answer {
             Content::Empty | Content::Bytes(_) | Content::Passing(_)
         );
         // The length of what is at hand, and of a file, is known better here.
-        let announced = if matches!(content, Content::Passing(_)) {
-            None
-        } else {
-            headers.remove(CONTENT_LENGTH)
-        };
+        let is_known = !matches!(content, Content::Passing(_))
+            && headers.keys().any(|name| name == CONTENT_LENGTH);
+        let announced = is_known.then(|| headers.remove(CONTENT_LENGTH)).flatten();
         let mut response = apifrom::Response::new(ResponseBody::empty());
         *response.status_mut() = status;
         *response.headers_mut() = headers;

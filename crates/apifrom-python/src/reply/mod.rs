@@ -27,6 +27,7 @@ pub(crate) use self::answer::{Answer, Asked};
 pub(crate) use self::failure::{from_exception, log_failure, log_text, refused};
 pub(crate) use self::plan::ReturnPlan;
 
+use apifrom::__private::spare_headers;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -220,6 +221,7 @@ fn is_generator(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 fn with_type(content: Content, media_type: &'static str) -> State {
     let mut state = State {
         content,
+        headers: spare_headers(),
         ..State::default()
     };
     let value = HeaderValue::from_static(media_type);

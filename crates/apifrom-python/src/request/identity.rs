@@ -4,7 +4,9 @@ use apifrom::Identity;
 use apifrom::security::Method;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::PyString;
+
+use crate::json;
 
 /// The claims of a token, the API key, or the name of the user.
 ///
@@ -28,12 +30,10 @@ pub(super) fn to_python(py: Python<'_>, identity: &Identity) -> PyResult<Py<PyAn
 }
 
 fn claims(py: Python<'_>, identity: &Identity) -> PyResult<Py<PyAny>> {
-    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let Some(claims) = identity.claims() else {
-        return Ok(py.None());
-    };
-    let loads = LOADS.import(py, "json", "loads")?;
-    Ok(loads.call1((PyBytes::new(py, claims),))?.unbind())
+    match identity.claims() {
+        Some(claims) => json::read(py, claims),
+        None => Ok(py.None()),
+    }
 }
 
 fn credential(py: Python<'_>, identity: &Identity) -> Py<PyAny> {

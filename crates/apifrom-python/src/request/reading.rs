@@ -12,13 +12,13 @@ use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyIterator};
 
 use super::parts::FormData;
 use super::refused::Refused;
 use super::waiter::Waiter;
 use super::{BaseRequest, Held, Request, Source};
+use crate::json;
 
 /// In which form a body is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -177,7 +177,6 @@ pub(super) fn convert(
     want: Want,
     bytes: &Bytes,
 ) -> PyResult<Py<PyAny>> {
-    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = request.py();
     match want {
         Want::Piece { .. } if bytes.is_empty() => Err(PyStopAsyncIteration::new_err(())),
@@ -185,8 +184,7 @@ pub(super) fn convert(
         Want::Json => {
             let bytes = request.get().judge_json(bytes)?;
             let bytes = bytes.map_err(|refused| refused.into_error(py))?;
-            let loads = LOADS.import(py, "json", "loads")?;
-            Ok(loads.call1((PyBytes::new(py, &bytes),))?.unbind())
+            json::read(py, &bytes)
         }
         Want::Form => {
             let is_async = request.is_instance_of::<Request>();

@@ -29,14 +29,14 @@ impl Failures {
                 shape_answered(&mut response, id);
                 response
             }
-            Err(why) => self.answer(&why, id, name),
+            Err(why) => self.answer(why, id, name),
         }
     }
 
     /// The answer to a refusal; a failure of ours is written to the log.
-    pub(crate) fn answer(&self, why: &Rejection, id: &RequestId, name: &str) -> Response {
+    pub(crate) fn answer(&self, why: Rejection, id: &RequestId, name: &str) -> Response {
         if why.status().is_server_error() && self.logs {
-            request_failed(&*self.sink, why, id, name);
+            request_failed(&*self.sink, &why, id, name);
         }
         shape(why, id, self.shown)
     }

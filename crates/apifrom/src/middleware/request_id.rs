@@ -46,12 +46,17 @@ pub(crate) fn make() -> RequestId {
         state.set((b, next));
         (b, next.wrapping_add(b))
     });
-    let mut text = [0_u8; 22];
-    let mut bits = (u128::from(high) << 64) | u128::from(low);
-    for byte in &mut text {
-        let index = usize::try_from(bits & 63).unwrap_or_default();
-        *byte = ALPHABET.get(index).copied().unwrap_or(b'A');
-        bits >>= 6;
+    let mut text = [b'A'; 22];
+    // Six bits a character: ten of one half, ten of the other, and two of what is left of both.
+    let (first, rest) = text.split_at_mut(10);
+    let (second, last) = rest.split_at_mut(10);
+    let left = high >> 60 | (low >> 60) << 4;
+    for (part, mut bits) in [(first, high), (second, low), (last, left)] {
+        for byte in part {
+            // Never out of its bounds, which the compiler sees.
+            *byte = ALPHABET.get((bits & 63) as usize).copied().unwrap_or(b'A');
+            bits >>= 6;
+        }
     }
     RequestId::ours(text)
 }

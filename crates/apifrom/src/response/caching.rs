@@ -6,7 +6,8 @@ use http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
 /// Keeps an answer that sets a cookie out of shared caches: it is for one browser, whatever the handler
 /// says of others. RFC 9111 §5.2.2.7.
 pub(crate) fn keep_cookies_private(headers: &mut HeaderMap) {
-    if !headers.contains_key(SET_COOKIE) {
+    // Few fields are looked at sooner than one is looked up.
+    if !headers.keys().any(|name| name == SET_COOKIE) {
         return;
     }
     let said = headers.get_all(CACHE_CONTROL).iter();

@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use super::{Response, ResponseBody};
+use super::{Response, ResponseBody, spare};
 use crate::extract::Json;
 use crate::rejection::Rejection;
 
@@ -86,7 +86,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 pub(super) fn with_type(body: ResponseBody, content_type: HeaderValue) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    let mut headers = spare::headers();
+    headers.insert(CONTENT_TYPE, content_type);
+    *response.headers_mut() = headers;
     response
 }
 
@@ -121,11 +123,9 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Writes `value` into one buffer.
+/// Answers with `value` as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<Response, Rejection> {
-    let mut bytes = Vec::with_capacity(128);
-    serde_json::to_writer(&mut bytes, value)
-        .map_err(|error| Rejection::internal().caused_by(error))?;
+    let bytes = spare::json(value).map_err(|error| Rejection::internal().caused_by(error))?;
     Ok(with_type(bytes.into(), JSON))
 }
 

@@ -6,6 +6,7 @@ mod caching;
 mod into_response;
 mod problem;
 mod redirect;
+pub(crate) mod spare;
 mod streaming;
 
 pub use self::answer::{RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of};

@@ -9,9 +9,9 @@ use std::borrow::Cow;
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::{IntoResponse, Response, ResponseBody};
+use super::{IntoResponse, Response, ResponseBody, spare};
 use crate::rejection::Rejection;
 use crate::request::RequestId;
 use crate::violation::{Violation, Violations};
@@ -112,11 +112,14 @@ impl IntoResponse for Problem {
     }
 }
 
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
 #[derive(Serialize)]
 struct Shape<'a> {
-    r#type: &'a str,
+    r#type: Kind<'a>,
     title: &'a str,
-    status: u16,
+    #[serde(serialize_with = "as_number")]
+    status: StatusCode,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     request_id: &'a str,
@@ -130,6 +133,68 @@ struct Shape<'a> {
     traceback: Option<&'a str>,
 }
 
+impl Shape<'_> {
+    /// Appends the body. A refusal costs the caller little to provoke, so the plain one, which says what
+    /// everybody is told, is put together here; the others are left to serde.
+    fn write(&self, buffer: &mut Vec<u8>) -> serde_json::Result<()> {
+        let (Kind::Ours(code), Some(detail), None) = (&self.r#type, self.detail, self.errors)
+        else {
+            return serde_json::to_writer(buffer, self);
+        };
+        let texts = [code, self.title, detail, self.request_id];
+        let tells_more = self.truncated || self.cause.is_some() || self.traceback.is_some();
+        if tells_more || !texts.into_iter().all(is_plain) {
+            return serde_json::to_writer(buffer, self);
+        }
+        for part in [
+            r#"{"type":"urn:apifrom:problem:"#,
+            code,
+            r#"","title":""#,
+            self.title,
+            r#"","status":"#,
+            self.status.as_str(),
+            r#","detail":""#,
+            detail,
+            r#"","request_id":""#,
+            self.request_id,
+            r#""}"#,
+        ] {
+            buffer.extend_from_slice(part.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn as_number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+/// True for a text that stands in JSON as it is (RFC 8259 §7).
+fn is_plain(text: &str) -> bool {
+    // Without a way out in between, which lets it look at many bytes at once.
+    let special =
+        |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    text.bytes().fold(0, |seen, byte| seen | special(byte)) == 0
+}
+
+/// The URI of a kind of problem.
+enum Kind<'a> {
+    /// Of the engine, by its code.
+    Ours(&'static str),
+    /// Of the program.
+    Own(&'a str),
+}
+
+impl Serialize for Kind<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Ours(code) => serializer.collect_str(&format_args!("urn:apifrom:problem:{code}")),
+            Self::Own(kind) => serializer.serialize_str(kind),
+        }
+    }
+}
+
 /// What of a failure's inside may be shown to a client.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Disclosure {
@@ -139,18 +204,18 @@ pub(crate) struct Disclosure {
     pub(crate) traceback: bool,
 }
 
-/// Writes the body of `rejection`.
-pub(crate) fn shape(rejection: &Rejection, id: &RequestId, shown: Disclosure) -> Response {
+/// The answer that `rejection` is sent as.
+pub(crate) fn shape(mut rejection: Rejection, id: &RequestId, shown: Disclosure) -> Response {
+    let mut headers = rejection.take_headers();
     let status = rejection.status();
     let cause = rejection
         .cause()
         .filter(|_| shown.cause)
         .map(ToString::to_string);
-    let kind = format!("urn:apifrom:problem:{}", rejection.code());
     let body = Shape {
-        r#type: &kind,
+        r#type: Kind::Ours(rejection.code()),
         title: title(status),
-        status: status.as_u16(),
+        status,
         detail: Some(rejection.detail()),
         request_id: id.as_str(),
         errors: rejection.violations().map(Violations::as_slice),
@@ -158,10 +223,12 @@ pub(crate) fn shape(rejection: &Rejection, id: &RequestId, shown: Disclosure) ->
         cause: cause.as_deref(),
         traceback: rejection.traceback().filter(|_| shown.traceback),
     };
-    let mut response = written(&body, status);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.extend(rejection.headers().clone());
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    let mut response = Response::new(write(&body, &mut headers));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 
@@ -171,9 +238,9 @@ pub(crate) fn shape_answered(response: &mut Response, id: &RequestId) {
         return;
     };
     let body = Shape {
-        r#type: &problem.kind,
+        r#type: Kind::Own(&problem.kind),
         title: problem.title.as_deref().unwrap_or(title(problem.status)),
-        status: problem.status.as_u16(),
+        status: problem.status,
         detail: problem.detail.as_deref(),
         request_id: id.as_str(),
         errors: None,
@@ -181,24 +248,16 @@ pub(crate) fn shape_answered(response: &mut Response, id: &RequestId) {
         cause: None,
         traceback: None,
     };
-    let shaped = written(&body, problem.status);
-    let (parts, body) = shaped.into_parts();
-    *response.body_mut() = body;
-    response.headers_mut().extend(parts.headers);
+    *response.body_mut() = write(&body, response.headers_mut());
 }
 
-fn written(shape: &Shape<'_>, status: StatusCode) -> Response {
-    let bytes = serde_json::to_vec(shape).unwrap_or_default();
-    let length = bytes.len();
-    let mut response = Response::new(ResponseBody::full(bytes));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    response
+/// The body, and in `headers` what it is.
+fn write(shape: &Shape<'_>, headers: &mut HeaderMap) -> ResponseBody {
+    let bytes = spare::written(|buffer| shape.write(buffer)).unwrap_or_default();
+    headers.insert(CONTENT_TYPE, PROBLEM);
+    // Of another body; the transport knows the length of this one.
+    headers.remove(CONTENT_LENGTH);
+    ResponseBody::full(bytes)
 }
 
 fn title(status: StatusCode) -> &'static str {
@@ -207,5 +266,46 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
         StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
         other => other.canonical_reason().unwrap_or("Error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape<'a>(code: &'static str, detail: &'a str, cause: Option<&'a str>) -> Shape<'a> {
+        Shape {
+            r#type: Kind::Ours(code),
+            title: "Unauthorized",
+            status: StatusCode::UNAUTHORIZED,
+            detail: Some(detail),
+            request_id: "abcdefgh",
+            errors: None,
+            truncated: false,
+            cause,
+            traceback: None,
+        }
+    }
+
+    #[test]
+    fn what_is_put_together_is_what_serde_writes() {
+        let details = [
+            "plain",
+            "",
+            "quoted \"text\"",
+            "back\\slash",
+            "line\nbreak",
+            "\u{0}\u{1f}\u{7f}",
+            "grün, 緑",
+        ];
+        for detail in details {
+            for (code, cause) in [("code", None), ("co\"de", None), ("code", Some("why"))] {
+                let shape = shape(code, detail, cause);
+                let mut written = Vec::new();
+                shape.write(&mut written).unwrap();
+                let expected = serde_json::to_vec(&shape).unwrap();
+                assert_eq!(written, expected, "{detail:?}");
+            }
+        }
     }
 }

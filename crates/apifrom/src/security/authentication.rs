@@ -150,7 +150,13 @@ impl Stage for Authentication {
                     inner.admit(identity, head, context);
                     Decision::Pass
                 }
-                other => inner.settle(0, other, Trail::new(1), head, context),
+                Attempt::Absent => inner.refuse_one(Settled::Absent, head, context),
+                Attempt::Failed(failure) => {
+                    inner.refuse_one(Settled::Failed(failure), head, context)
+                }
+                waiting @ Attempt::Wait(_) => {
+                    inner.settle(0, waiting, Trail::new(1), head, context)
+                }
             };
         }
         inner.judge(Trail::new(inner.compiled.methods.len()), head, context)
@@ -252,7 +258,7 @@ impl Inner {
                 Decision::Pass
             }
             Verdict::Refused(refusal) => {
-                Decision::Refuse(self.refuse(refusal, &trail, head, context))
+                Decision::Refuse(self.refuse(refusal, &trail.0, head, context))
             }
         }
     }
@@ -332,13 +338,26 @@ impl Inner {
         context.identities.push(identity);
     }
 
-    fn refuse(&self, refusal: Refusal, trail: &Trail, head: &Head, context: &Context) -> Rejection {
+    /// What the only method came to, where it did not pass.
+    fn refuse_one(&self, settled: Settled, head: &Head, context: &Context) -> Decision {
+        let refusal = Refusal::of(&settled).unwrap_or(Refusal::Unauthenticated);
+        Decision::Refuse(self.refuse(refusal, &[Some(settled)], head, context))
+    }
+
+    /// `trail` holds what was found, by the places of the methods.
+    fn refuse(
+        &self,
+        refusal: Refusal,
+        trail: &[Option<Settled>],
+        head: &Head,
+        context: &Context,
+    ) -> Rejection {
         let status = refusal.status();
         let mut rejection = refusal.rejection();
         // RFC 9110 §11.6.1: a 401 must carry a challenge, other refusals may.
         let challenges = !matches!(refusal, Refusal::Held { .. } | Refusal::Unavailable { .. });
         for (index, method) in self.compiled.methods.iter().enumerate() {
-            let settled = trail.get(index);
+            let settled = trail.get(index).and_then(Option::as_ref);
             self.log_failure(index, settled, status.as_u16(), head, context);
             let complaint = match settled {
                 Some(Settled::Passed(_)) => continue,

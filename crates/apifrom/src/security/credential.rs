@@ -96,17 +96,14 @@ fn one(value: Option<Cow<'_, str>>) -> Sent<'_> {
 }
 
 fn token<'a>(value: &'a [u8], scheme: &str) -> Sent<'a> {
-    let end = value
-        .iter()
-        .position(|byte| *byte == b' ')
-        .unwrap_or(value.len());
+    let end = memchr::memchr(b' ', value).unwrap_or(value.len());
     let (found, rest) = value.split_at_checked(end).unwrap_or((value, &[]));
     if !found.eq_ignore_ascii_case(scheme.as_bytes()) {
         return Sent::Absent;
     }
     let token = rest.trim_ascii_start();
     // token68 and its like hold neither spaces nor commas, so there is one of them at most.
-    if token.iter().any(|byte| matches!(byte, b' ' | b',' | b'\t')) {
+    if memchr::memchr3(b' ', b',', b'\t', token).is_some() {
         return Sent::Malformed;
     }
     one(std::str::from_utf8(token).ok().map(Cow::Borrowed))

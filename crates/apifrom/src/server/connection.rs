@@ -74,6 +74,8 @@ impl Shared {
         http1
             // Time is kept here, see `phase`.
             .header_read_timeout(None)
+            // Nearly every answer is small: one buffer of it all costs less than a list of two.
+            .writev(false)
             .max_header_size(config.max_head_size)
             .max_buf_size(config.max_head_size.max(MOST_BUFFERED).max(LEAST_BUFFER));
         if config.max_header_fields > UNALLOCATED_FIELDS {

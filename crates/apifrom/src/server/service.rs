@@ -21,8 +21,8 @@ use crate::rejection::Rejection;
 use crate::request::{Body, Head, Peer};
 use crate::response::{ResponseBody, StreamError};
 
-/// The largest piece of an answer that HTTP/2 is handed at once. What was handed over stays in
-/// memory until the client takes it, out of sight of every deadline.
+/// The largest piece of an answer that HTTP is handed at once. What was handed over stays in memory
+/// until the client takes it: a copy of it for HTTP/1, and for HTTP/2 out of sight of every deadline.
 const PIECE: usize = 64 << 10;
 
 /// The largest body that is read before its request is routed, see [`wire::gathers`].
@@ -149,12 +149,7 @@ impl Future for Answer {
         let underway = this.underway.take();
         Poll::Ready(Ok(response.map(|body| WireBody {
             body,
-            pieces: flow.map(|flow| {
-                Box::new(Pieces {
-                    flow,
-                    rest: Bytes::new(),
-                })
-            }),
+            pieces: flow.map(|flow| Box::new(Pieces::of(flow))),
             _underway: underway,
         })))
     }
@@ -163,28 +158,53 @@ impl Future for Answer {
 /// The body of an answer on its way out. The request is under way until it is dropped.
 pub(super) struct WireBody {
     body: ResponseBody,
-    /// Only for HTTP/2.
+    /// Over HTTP/1 only once there is more than a piece.
     pieces: Option<Box<Pieces>>,
     _underway: Option<Underway>,
 }
 
-/// Hands out a body in pieces and notes when the client takes them.
+/// Hands out a body in pieces.
+#[derive(Default)]
 struct Pieces {
-    flow: Arc<Flow>,
+    /// Where it is noted when an HTTP/2 client takes them.
+    flow: Option<Arc<Flow>>,
     rest: Bytes,
 }
 
 impl Pieces {
-    /// What may go out now; the rest is kept.
+    fn of(flow: Arc<Flow>) -> Self {
+        Self {
+            flow: Some(flow),
+            ..Self::default()
+        }
+    }
+
+    fn asked(&self) {
+        if let Some(flow) = &self.flow {
+            flow.asked();
+        }
+    }
+
+    /// What may go out of `data` now; the rest is kept.
+    fn cut(&mut self, mut data: Bytes) -> Bytes {
+        if data.len() > PIECE {
+            self.rest = data.split_off(PIECE);
+        }
+        if let Some(flow) = &self.flow {
+            flow.handed_out();
+        }
+        data
+    }
+}
+
+impl WireBody {
     fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let is_large = frame.data_ref().is_some_and(|data| data.len() > PIECE);
+        if !is_large && self.pieces.is_none() {
+            return frame;
+        }
         match frame.into_data() {
-            Ok(mut data) => {
-                if data.len() > PIECE {
-                    self.rest = data.split_off(PIECE);
-                }
-                self.flow.handed_out();
-                Frame::data(data)
-            }
+            Ok(data) => Frame::data(self.pieces.get_or_insert_default().cut(data)),
             Err(other) => other,
         }
     }
@@ -199,16 +219,15 @@ impl http_body::Body for WireBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
         let this = &mut *self;
-        let Some(pieces) = &mut this.pieces else {
-            return Pin::new(&mut this.body).poll_frame(cx);
-        };
-        pieces.flow.asked();
-        let frame = if pieces.rest.is_empty() {
-            ready!(Pin::new(&mut this.body).poll_frame(cx))
-        } else {
-            Some(Ok(Frame::data(std::mem::take(&mut pieces.rest))))
-        };
-        Poll::Ready(frame.map(|frame| frame.map(|frame| pieces.cut(frame))))
+        if let Some(pieces) = &mut this.pieces {
+            pieces.asked();
+            if !pieces.rest.is_empty() {
+                let rest = std::mem::take(&mut pieces.rest);
+                return Poll::Ready(Some(Ok(Frame::data(pieces.cut(rest)))));
+            }
+        }
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map(|frame| this.cut(frame))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
@@ -88,19 +89,28 @@ impl<'a> Token<'a> {
         let signature = part(second + 1, text.len())?;
         let signed = part(0, second)?;
 
+        let token = |algorithm, key_id, kind| Self {
+            signed,
+            payload,
+            signature,
+            algorithm,
+            key_id,
+            kind,
+        };
+        if let Some(common) = common(header) {
+            return Ok(token(
+                common.algorithm,
+                None,
+                common.kind.map(Cow::Borrowed),
+            ));
+        }
         let header = scratch.decode(header).ok_or(Refusal::Malformed)?;
         scan_object(header).ok_or(Refusal::Malformed)?;
         let header: Header<'a> = serde_json::from_slice(header).map_err(|_| Refusal::Malformed)?;
         header.check_critical()?;
         let algorithm = Algorithm::named(&header.alg.0).ok_or(Refusal::UnknownAlgorithm)?;
-        Ok(Self {
-            signed,
-            payload,
-            signature,
-            algorithm,
-            key_id: header.kid.map(|text| text.0),
-            kind: header.typ.map(|text| text.0),
-        })
+        let [key_id, kind] = [header.kid, header.typ].map(|text| text.map(|text| text.0));
+        Ok(token(algorithm, key_id, kind))
     }
 
     /// What the token says it was signed with.
@@ -123,6 +133,34 @@ impl<'a> Token<'a> {
             _ => Some(kind),
         }
     }
+}
+
+/// A header of nothing but an algorithm and a type, as most tokens have one.
+struct Common {
+    encoded: Box<[u8]>,
+    algorithm: Algorithm,
+    kind: Option<&'static str>,
+}
+
+/// The header whose encoding is `encoded`, if it is known by heart: reading it would find nothing else.
+fn common(encoded: &[u8]) -> Option<&'static Common> {
+    static COMMON: LazyLock<Vec<Common>> = LazyLock::new(|| {
+        let headers = Algorithm::ALL.into_iter().flat_map(|algorithm| {
+            let alg = algorithm.as_str();
+            [
+                (format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#), Some("JWT")),
+                (format!(r#"{{"typ":"JWT","alg":"{alg}"}}"#), Some("JWT")),
+                (format!(r#"{{"alg":"{alg}"}}"#), None),
+            ]
+            .map(|(text, kind)| Common {
+                encoded: base64url::encode(text.as_bytes()).into_bytes().into(),
+                algorithm,
+                kind,
+            })
+        });
+        headers.collect()
+    });
+    COMMON.iter().find(|common| *common.encoded == *encoded)
 }
 
 /// Shows nothing of what was sent but the algorithm.

@@ -14,6 +14,29 @@ fn parse_header(header: &str) -> Result<Algorithm, Refusal> {
 }
 
 #[test]
+fn a_header_that_is_known_by_heart_says_what_reading_it_would() {
+    let read = |header: &str| {
+        let text = format!("{}.e30.AA", base64url::encode(header.as_bytes()));
+        let mut scratch = Scratch::new();
+        let token = Token::parse(text.as_bytes(), &mut scratch).unwrap();
+        let [key_id, kind] = [token.key_id(), token.kind()].map(|text| text.map(str::to_owned));
+        (token.algorithm(), key_id, kind)
+    };
+    for algorithm in Algorithm::ALL {
+        let alg = algorithm.as_str();
+        for known in [
+            format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#),
+            format!(r#"{{"typ":"JWT","alg":"{alg}"}}"#),
+            format!(r#"{{"alg":"{alg}"}}"#),
+        ] {
+            let spaced = format!(" {known}");
+            assert_eq!(read(&known), read(&spaced), "{known}");
+            assert_eq!(read(&known).0, algorithm);
+        }
+    }
+}
+
+#[test]
 fn names_of_algorithms_are_exact_and_none_is_none() {
     for algorithm in Algorithm::ALL {
         assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
