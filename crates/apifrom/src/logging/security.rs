@@ -19,9 +19,15 @@
 
 use std::fmt::Write as _;
 
+use http::Method;
+
 use super::{FieldValue, Level, Logger, Record, Sink};
 use crate::clock::{Clock, SystemClock};
 use crate::request::{Context, Head};
+
+/// How long the message of an event is, and how many fields it has, as a rule at most.
+const MESSAGE: usize = 192;
+const FIELDS: usize = 8;
 
 /// One security event about a request.
 pub(crate) struct SecurityEvent<'a> {
@@ -45,22 +51,24 @@ impl SecurityEvent<'_> {
             return;
         }
         let client = context.client.to_string();
-        let method = FieldValue::Text(head.method.as_str().to_owned());
-        let mut message = format!(
+        let method = named(&head.method);
+        // Large enough for nearly all of them, so that neither grows.
+        let mut message = String::with_capacity(MESSAGE);
+        let mut fields = Vec::with_capacity(FIELDS);
+        // Writing into a `String` cannot fail.
+        let _ = write!(
+            message,
             "{} client={client} method={method} route={route}",
             self.event
         );
-        let mut fields = vec![
+        let request_id = context.notes.request_id.as_str().to_owned();
+        fields.extend([
             ("client", FieldValue::Text(client)),
             ("method", method),
             ("route", FieldValue::Text(route.to_owned())),
-            (
-                "request_id",
-                FieldValue::Text(context.notes.request_id.as_str().to_owned()),
-            ),
-        ];
+            ("request_id", FieldValue::Text(request_id)),
+        ]);
         let mut add = |name: &'static str, value: FieldValue| {
-            // Writing into a `String` cannot fail.
             let _ = write!(message, " {name}={value}");
             fields.push((name, value));
         };
@@ -88,6 +96,25 @@ impl SecurityEvent<'_> {
         );
         record.fields = fields;
         sink.write(record);
+    }
+}
+
+/// The method, without a copy of those that the standards know.
+fn named(method: &Method) -> FieldValue {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+        Method::HEAD,
+        Method::OPTIONS,
+    ];
+    const NAMES: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
+    let known = KNOWN.iter().zip(NAMES).find(|(known, _)| *known == method);
+    match known {
+        Some((_, name)) => FieldValue::Static(name),
+        None => FieldValue::Text(method.as_str().to_owned()),
     }
 }
 
