@@ -21,7 +21,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use crate::dispatch::{self, Route, Work};
-use crate::reactor::ffi;
+use crate::reactor::{self, ffi};
 use crate::reply::{self, Answer, Asked, ReturnPlan};
 use crate::request::{self, Facts, Glimpse, SharedBody};
 use crate::upload::{self, FileParameter};
@@ -97,8 +97,11 @@ impl Handler for PythonHandler {
             || (need == BodyNeed::Whole && http_body_is_over(request.body()));
         if at_hand {
             return match Invocation::bind(&self.plan, request, None) {
-                // On its way at once: what waits for it is small.
-                Ok(invocation) => Reply::wait(answered(dispatch::call(&self.route, invocation))),
+                Ok(invocation) if reactor::is_ours() => {
+                    // On its way at once: what waits for it is small.
+                    Reply::wait(answered(dispatch::call(&self.route, invocation)))
+                }
+                Ok(invocation) => Reply::wait(make(Arc::clone(&self.route), invocation)),
                 Err(why) => Reply::Ready(Err(why)),
             };
         }
@@ -116,13 +119,20 @@ impl Handler for PythonHandler {
                 BodyNeed::None | BodyNeed::Whole => Some(Sent::Bytes(request.body().read().await?)),
             };
             let invocation = Invocation::bind(&plan, request, sent)?;
-            answered(dispatch::call(&route, invocation)).await
+            make(route, invocation).await
         })
     }
 }
 
 fn http_body_is_over(body: &Body) -> bool {
     body.announced() == Some(0)
+}
+
+/// Makes the call where it is first waited for.
+async fn make(route: Arc<Route>, invocation: Invocation) -> Outcome {
+    let call = dispatch::call(&route, invocation);
+    drop(route);
+    answered(call).await
 }
 
 /// Waits for the answer, and for what of it is not at hand.

@@ -237,6 +237,11 @@ pub(crate) fn with_local<R>(look: impl FnOnce(&Local) -> R) -> Option<R> {
         .flatten()
 }
 
+/// True on the thread of a worker of ours. A guest's may belong to a loop that has ended.
+pub(crate) fn is_ours() -> bool {
+    with_local(|local| !local.is_guest()) == Some(true)
+}
+
 /// Queues a call on this thread's worker; gives it back on any other thread.
 pub(crate) fn enqueue(queued: Queued) -> Result<(), Queued> {
     let mut queued = Some(queued);
