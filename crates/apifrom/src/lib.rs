@@ -27,6 +27,7 @@ pub mod cookie;
 #[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
 pub mod database;
 pub mod extract;
+pub mod files;
 pub mod json;
 pub mod middleware;
 pub mod security;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use apifrom::files::FileSource;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -10,7 +11,6 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::kinds::{empty, push_encoded};
 use super::{BYTES, Common, Content, Response, State, content_type};
-use crate::files::Source;
 
 /// An answer that is a file.
 #[pyclass(extends = Response, subclass, frozen, module = "apifrom.responses")]
@@ -53,7 +53,7 @@ impl FileResponse {
             media_type,
             background,
         };
-        let content = Content::File(Box::new(Source::Path(path)));
+        let content = Content::File(Box::new(FileSource::Path(path)));
         Response::fill(slf.as_super(), content, Some(&fallback), &common)?;
         if let Some(disposition) = disposition {
             let mut state = slf.as_super().get().lock();
@@ -76,7 +76,7 @@ pub(crate) fn static_file(
     let mut state = State::default();
     let media_type = content_type(&guess(py, &path)?)?;
     state.headers.insert(CONTENT_TYPE, media_type);
-    state.content = Content::File(Box::new(Source::Beneath { directory, path }));
+    state.content = Content::File(Box::new(FileSource::Beneath { directory, path }));
     Bound::new(py, Response::new(state))
 }
 

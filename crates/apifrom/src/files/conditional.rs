@@ -18,16 +18,16 @@ use http::header::{
 
 /// What tells one version of a file from another.
 #[derive(Debug, Clone)]
-pub(crate) struct Validators {
+pub(super) struct Validators {
     /// An entity tag, its quotes included.
-    pub(crate) tag: String,
+    pub(super) tag: String,
     /// When it was last changed, in whole seconds.
-    pub(crate) modified: SystemTime,
+    pub(super) modified: SystemTime,
 }
 
 impl Validators {
     /// Puts the validators into an answer, or takes them from it where the program set its own.
-    pub(crate) fn agree(&mut self, headers: &mut HeaderMap) {
+    pub(super) fn agree(&mut self, headers: &mut HeaderMap) {
         match headers.get(ETAG).and_then(|tag| tag.to_str().ok()) {
             Some(tag) => tag.clone_into(&mut self.tag),
             None => put(headers, ETAG, &self.tag),
@@ -59,7 +59,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     /// 200.
     Whole,
     /// 206: the bytes from `start` up to, and without, `end`.
@@ -78,7 +78,7 @@ pub(crate) enum Verdict {
 }
 
 /// Judges the headers of a GET or HEAD request for a file of `length` bytes.
-pub(crate) fn judge(headers: &HeaderMap, validators: &Validators, length: u64) -> Verdict {
+pub(super) fn judge(headers: &HeaderMap, validators: &Validators, length: u64) -> Verdict {
     let (tag, is_weak) = validators.opaque();
     if headers.contains_key(IF_MATCH) {
         if !names_tag(headers, &IF_MATCH, |candidate| candidate == tag && !is_weak) {
