@@ -14,13 +14,20 @@
 //! A file that becomes shorter while it is sent breaks the answer off. Replace files by renaming others
 //! over them: whoever is being sent the old one gets all of it.
 
+mod answer;
 mod aside;
 mod beneath;
 mod body;
 mod conditional;
+mod disposition;
+mod media_type;
 mod send;
 mod source;
 
+pub use self::answer::{FileResponse, static_file};
 pub(crate) use self::aside::aside;
+pub use self::disposition::{Disposition, FileNameError, content_disposition};
+pub use self::media_type::media_type;
+pub(crate) use self::send::open;
 pub use self::send::{Asked, send};
 pub use self::source::FileSource;

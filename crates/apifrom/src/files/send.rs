@@ -14,7 +14,7 @@ use crate::rejection::Rejection;
 use crate::response::{Response, ResponseBody};
 
 /// What an answer with a file has to know of its request.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// True for GET and HEAD.
     reads: bool,
@@ -72,6 +72,17 @@ pub async fn send(
             "there is nothing at this address",
         )),
         Ok(Err(Failure::Broken(error))) | Err(error) => Err(Rejection::internal().caused_by(error)),
+    }
+}
+
+/// Opens the file that `response` holds, if it holds one.
+///
+/// # Errors
+/// Those of [`send`].
+pub(crate) async fn open(mut response: Response, asked: Asked) -> Result<Response, Rejection> {
+    match response.body_mut().take_file() {
+        Some(source) => send(response, source, asked).await,
+        None => Ok(response),
     }
 }
 
