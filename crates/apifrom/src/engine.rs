@@ -8,7 +8,6 @@
 //! stage or a handler has to wait.
 
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
@@ -409,7 +408,7 @@ impl ReturnWay {
 
     /// Waits for the file that is to be sent.
     fn open(&mut self, response: Response) -> Progress {
-        let asked = mem::take(&mut self.asked);
+        let asked = self.asked.clone();
         Progress::Waits(Step::Handling(Box::pin(files::open(response, asked))))
     }
 
