@@ -32,7 +32,7 @@ use crate::response::{IntoResponse, Response, ResponseBody};
 ///
 /// let client = TestClient::new(Api::new().endpoints(endpoints![manifest]).build()?);
 /// let part = client.get("/manifest").header("Range", "bytes=0-8").send()?;
-/// assert_eq!((part.status(), part.text()), (206, "[package]".to_owned()));
+/// assert_eq!((part.status().as_u16(), part.text().as_str()), (206, "[package]"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -304,6 +304,18 @@ fn conditions_and_ranges_are_for_get_and_head_with_200() {
         (answer.status().as_u16(), answer.bytes().len()),
         (203, CONTENT.len())
     );
+    for (name, value) in [("Range", "bytes=0-0"), ("If-Range", "\"x\"")] {
+        let twice = client.get("/data").header("Range", "bytes=1-1");
+        let twice = twice
+            .another_header(name, value)
+            .another_header(name, value);
+        let twice = twice.send().unwrap();
+        assert_eq!(
+            (twice.status().as_u16(), twice.bytes().len()),
+            (200, CONTENT.len()),
+            "{name}"
+        );
+    }
     // What the program says of a file's version is what is judged; a weak tag says nothing of bytes.
     let answer = ask(&client, "/mine", &[("If-None-Match", "\"mine\"")]);
     assert_eq!(
