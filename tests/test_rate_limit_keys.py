@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 import types
 
@@ -20,11 +21,36 @@ async def awaited(request):
     return request.headers.get("x-key")
 
 
+def yields(request):
+    yield "a"
+
+
+async def yields_later(request):
+    yield "a"
+
+
+class Asked:
+    """An object that is called as an `async def` is."""
+
+    async def __call__(self, request):
+        return await awaited(request)
+
+
+class Called:
+    """An object that is called as a `def` is."""
+
+    def __call__(self, request):
+        return request.headers.get("x-key")
+
+
 @pytest.mark.parametrize(
     "key",
     [
         pytest.param(lambda request: request.headers.get("x-key"), id="def"),
         pytest.param(awaited, id="async def"),
+        pytest.param(functools.partial(awaited), id="partial async def"),
+        pytest.param(Asked(), id="object with an async __call__"),
+        pytest.param(Called(), id="object"),
         pytest.param(lambda request: (request.headers.get("x-key") or "", 1), id="tuple"),
         pytest.param(lambda request: request.headers.get("x-key", "").encode(), id="bytes"),
         pytest.param(lambda request: len(request.headers.get("x-key", "")), id="number"),
@@ -173,6 +199,8 @@ def test_a_routers_limit_is_shared_by_its_endpoints():
         pytest.param("5/minute", {"cost": 6}, "cost", id="costly"),
         pytest.param("5/minute", {"cost": 0}, "cost", id="free"),
         pytest.param("5/minute", {"key": 5}, "key_func", id="key"),
+        pytest.param("5/minute", {"key": yields}, "key_func", id="generator"),
+        pytest.param("5/minute", {"key": yields_later}, "key_func", id="async generator"),
     ],
 )
 def test_a_wrong_limit_of_an_endpoint_stops_the_start(rule, options, field):

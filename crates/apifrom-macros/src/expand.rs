@@ -7,10 +7,10 @@
 //! therefore asks it twice: by constants, for the mistakes that must be seen at compile time, and
 //! by method look-up, for the source of the value (see `extract/via.rs`).
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ExprLit, FnArg, ItemFn, Lit};
+use syn::{Attribute, Expr, ExprLit, FnArg, ItemFn, Lit, ReturnType, Type};
 
 use crate::attributes::{Role, role};
 use crate::function::{self, Parameter};
@@ -148,6 +148,7 @@ fn endpoint(
     let max_body_size = options.max_body_size.iter();
     let protections = declared.protections.calls();
     let surround = declared.surround.calls();
+    let may_be_file = may_be_file(function);
     quote! {
         #checks
         __api::EndpointSpec::new(#name, #route, [#(#methods),*], |__place| {
@@ -160,10 +161,38 @@ fn endpoint(
                 ::std::sync::Arc::new(#handler) as ::std::sync::Arc<dyn __api::Handler>
             )
         })
+        .sends_files(#may_be_file)
         #(.max_body_size(#max_body_size))*
         #protections
         #surround
     }
+}
+
+/// Whether the function may return a file, as the type says that it returns: yes, where that cannot be
+/// named here.
+fn may_be_file(function: &ItemFn) -> TokenStream {
+    match &function.sig.output {
+        ReturnType::Default => quote!(false),
+        ReturnType::Type(_, ty) => {
+            let is_nameable =
+                function.sig.generics.params.is_empty() && !holds_impl(ty.to_token_stream());
+            if is_nameable && !matches!(**ty, Type::Never(_)) {
+                quote!((&&&&__api::Answer::<#ty>::new()).__apifrom_may_be_file())
+            } else {
+                quote!(true)
+            }
+        }
+    }
+}
+
+/// Whether `impl` or a macro stands anywhere in a type.
+fn holds_impl(ty: TokenStream) -> bool {
+    ty.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "impl" || word == "Self",
+        TokenTree::Group(group) => holds_impl(group.stream()),
+        TokenTree::Punct(mark) => mark.as_char() == '!',
+        TokenTree::Literal(_) => false,
+    })
 }
 
 /// One parameter, and the names that it goes by in the generated code.

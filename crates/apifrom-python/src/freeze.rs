@@ -517,6 +517,8 @@ fn spec(
         }
         Some(handler)
     });
+    // Its answers with files are made where its request still is at hand.
+    spec = spec.sends_files(false);
     if let Some((file, line)) = source {
         spec = spec.source(file, line);
     }

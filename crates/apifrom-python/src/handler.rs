@@ -15,7 +15,6 @@ use apifrom::{
     Body, Context, Handler, Head, Outcome, Rejection, Reply, Request, RequestId, Violations,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
@@ -322,8 +321,7 @@ impl Invocation {
         let shown = || request::asked(self.shown.as_ref()?.bind(py)).ok();
         match &self.origin {
             Origin::Whole(request, _) => Asked::of(request),
-            _ => shown()
-                .unwrap_or_else(|| Asked::new(Method::GET, HeaderMap::new(), self.request_id)),
+            _ => shown().unwrap_or_else(|| Asked::nothing(self.request_id)),
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct DeclaredKey {
 }
 
 impl DeclaredKey {
-    /// Reads `function`; `None` where it is nothing that can be called.
+    /// Reads `function`; `None` where it is nothing that can be called and returns.
     ///
     /// # Errors
     /// Python's own.
@@ -34,10 +34,17 @@ impl DeclaredKey {
             return Ok(None);
         }
         let py = function.py();
-        let is_async = py
-            .import("inspect")?
-            .call_method1("iscoroutinefunction", (function,))?
-            .is_truthy()?;
+        let inspect = py.import("inspect")?;
+        // An object is what its `__call__` is.
+        let call = function.get_type().getattr("__call__")?;
+        let is = |kind: &str| -> PyResult<bool> {
+            Ok(inspect.call_method1(kind, (function,))?.is_truthy()?
+                || inspect.call_method1(kind, (&call,))?.is_truthy()?)
+        };
+        if is("isgeneratorfunction")? || is("isasyncgenfunction")? {
+            return Ok(None);
+        }
+        let is_async = is("iscoroutinefunction")?;
         let name = function.getattr_opt("__qualname__")?;
         let name = name.and_then(|name| name.extract::<String>().ok());
         let name = name.unwrap_or_else(|| "key function".to_owned());

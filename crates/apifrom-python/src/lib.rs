@@ -19,7 +19,6 @@ mod dispatch;
 mod email;
 mod endpoint;
 mod fields;
-mod files;
 mod freeze;
 mod handler;
 mod json;

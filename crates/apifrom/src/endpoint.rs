@@ -45,6 +45,8 @@ pub struct EndpointSpec {
     pub(crate) public: Option<String>,
     pub(crate) surround: Overrides,
     pub(crate) source: Option<Source>,
+    /// Whether its answers may be files.
+    pub(crate) sends_files: bool,
     pub(crate) bind: Box<Bind>,
 }
 
@@ -96,6 +98,7 @@ impl EndpointSpec {
                 file: here.file().to_owned(),
                 line: here.line(),
             }),
+            sends_files: true,
             bind: Box::new(bind),
         }
     }
@@ -106,6 +109,14 @@ impl EndpointSpec {
     pub fn source(mut self, file: impl Into<String>, line: u32) -> Self {
         let file = file.into();
         self.source = Some(Source { file, line });
+        self
+    }
+
+    /// Says whether the handler may answer with a [`FileResponse`](crate::FileResponse), whose conditions
+    /// and range are then kept while it runs. Defaults to `true`.
+    #[must_use]
+    pub fn sends_files(mut self, sends_files: bool) -> Self {
+        self.sends_files = sends_files;
         self
     }
 
@@ -492,6 +503,8 @@ pub struct Endpoint {
     pub(crate) stages: Box<[Box<dyn Stage>]>,
     /// What it calls, own middleware included.
     pub(crate) handler: Arc<dyn Handler>,
+    /// Whether its answers may be files.
+    pub(crate) sends_files: bool,
     /// The most bytes a body may have.
     pub(crate) max_body_size: u64,
     /// How long its answers may take to begin.

@@ -26,6 +26,7 @@ use crate::clock::{Clock, SystemClock, Timers, instant};
 use crate::config::ApiConfig;
 use crate::endpoint::Endpoint;
 use crate::facts::{RouteFacts, SurroundFacts};
+use crate::files;
 use crate::handler::{After, Failures, Middleware, Outcome, Reply, guarded};
 use crate::logging::{FieldValue, Level, Logger, Record, Sink, escaped};
 use crate::middleware::{TrustedHosts, is_preflight, overdue, request_id};
@@ -176,6 +177,8 @@ struct ReturnWay {
     is_head: bool,
     /// True where the handler is left out.
     is_rehearsed: bool,
+    /// What a file would have to know of the request.
+    asked: files::Asked,
     /// How many of the watchers have seen the answer.
     watched: usize,
     line: Option<Box<AccessLine>>,
@@ -269,6 +272,7 @@ impl Call {
             notes: notes(),
             is_head,
             is_rehearsed,
+            asked: files::Asked::default(),
             watched: 0,
             line,
         };
@@ -356,6 +360,10 @@ impl ReturnWay {
         {
             return self.end(frozen, Ok(rehearsed(facts)));
         }
+        if endpoint.sends_files {
+            let head = request.head();
+            self.asked = files::Asked::of(&head.method, &head.headers);
+        }
         match guarded(|| endpoint.handler.call(request)) {
             Ok(Reply::Ready(outcome)) => self.end(frozen, outcome),
             Ok(Reply::Wait(future)) => Progress::Waits(Step::Handling(future)),
@@ -374,6 +382,10 @@ impl ReturnWay {
 
     /// Turns an outcome into an answer and sends it on its way out.
     fn end(&mut self, frozen: &Frozen, outcome: Outcome) -> Progress {
+        let outcome = match outcome {
+            Ok(response) if response.body().is_file() => return self.open(response),
+            other => other,
+        };
         let name = frozen.name(self.endpoint);
         let id = &self.notes.request_id;
         let mut response = frozen.failures.settle(outcome, id, name);
@@ -382,6 +394,9 @@ impl ReturnWay {
             self.watched += 1;
             let notes = &self.notes;
             response = match guarded(|| watcher.after(notes, response)) {
+                Ok(After::Ready(response)) if response.body().is_file() => {
+                    return self.open(response);
+                }
                 Ok(After::Ready(response)) => response,
                 Ok(After::Wait(future)) => return Progress::Waits(Step::Watching(future)),
                 Err(why) => frozen.answer_for(why, &notes.request_id, self.endpoint),
@@ -389,6 +404,12 @@ impl ReturnWay {
         }
         self.leave(frozen, &mut response);
         Progress::Answered(response)
+    }
+
+    /// Waits for the file that is to be sent.
+    fn open(&mut self, response: Response) -> Progress {
+        let asked = self.asked.clone();
+        Progress::Waits(Step::Handling(Box::pin(files::open(response, asked))))
     }
 
     /// The engine's own headers, and the line in the access log.

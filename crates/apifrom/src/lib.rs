@@ -27,6 +27,7 @@ pub mod cookie;
 #[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
 pub mod database;
 pub mod extract;
+pub mod files;
 pub mod json;
 pub mod middleware;
 pub mod security;
@@ -48,6 +49,7 @@ pub use self::extract::{
     Cookie, FileContent, Form, FormFile, FromParameter, FromRequest, Header, Json, Multipart, Path,
     Query, State,
 };
+pub use self::files::{Disposition, FileResponse, static_file};
 pub use self::handler::{After, Handler, Middleware, Next, Outcome, Reply};
 pub use self::key::{KeyFunction, KeyPart, Keyed};
 pub use self::logging::{FieldValue, Level, Logger, Record, Sink, TracingSink};
@@ -94,7 +96,7 @@ pub mod __private {
     pub use crate::request::Request;
     pub use crate::response::spare::headers as spare_headers;
     pub use crate::response::{
-        RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,
+        Answer, RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,
     };
     pub use crate::security::{
         ApiKeyRequired, BasicAuthRequired, JwtRequired, OAuth2Required, Protection,

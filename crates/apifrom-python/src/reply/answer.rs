@@ -1,44 +1,42 @@
 //! What becomes of a draft: an answer at hand, or one that has to be waited for.
 
-use std::fs::File;
-use std::sync::Arc;
+use std::mem;
 
-use apifrom::{Outcome, Rejection, Request, RequestId, ResponseBody};
-use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue,
-};
-use http::{HeaderMap, Method, StatusCode};
+use apifrom::files::{self, FileSource};
+use apifrom::{Head, Outcome, Request, RequestId, ResponseBody};
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::{ReturnPlan, refused};
-use crate::dispatch::{self, Route, Work};
-use crate::files::{Failure, FileBody, Opened, Source, Verdict, judge};
+use super::ReturnPlan;
 use crate::responses::{AfterBody, Afterwards, Content, Pending, State};
-use crate::stream::{self, Lanes, Stream};
+use crate::stream::{self, Stream};
 
 /// What an answer may need to know of its request.
 pub(crate) struct Asked {
-    method: Method,
-    headers: HeaderMap,
+    file: files::Asked,
     request_id: RequestId,
 }
 
 impl Asked {
     /// What `request` says.
     pub(crate) fn of(request: &Request) -> Self {
+        let head = request.head();
+        Self::new(head, request.context().notes.request_id)
+    }
+
+    pub(crate) fn new(head: &Head, request_id: RequestId) -> Self {
         Self {
-            method: request.head().method.clone(),
-            headers: request.head().headers.clone(),
-            request_id: request.context().notes.request_id,
+            file: files::Asked::of(&head.method, &head.headers),
+            request_id,
         }
     }
 
-    pub(crate) fn new(method: Method, headers: HeaderMap, request_id: RequestId) -> Self {
+    /// What is known of a request that is gone.
+    pub(crate) fn nothing(request_id: RequestId) -> Self {
         Self {
-            method,
-            headers,
+            file: files::Asked::default(),
             request_id,
         }
     }
@@ -60,11 +58,11 @@ pub(crate) struct Later {
     after: Option<Afterwards>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "what holds it is boxed")]
 enum Kind {
     File {
-        source: Source,
-        asked: Asked,
-        route: Arc<Route>,
+        source: FileSource,
+        asked: files::Asked,
     },
     Stream(Stream),
 }
@@ -114,8 +112,7 @@ impl Answer {
         let kind = match content {
             Content::File(source) => Kind::File {
                 source: *source,
-                asked,
-                route: Arc::clone(Lanes::of(py).pool()),
+                asked: asked.file,
             },
             Content::Stream(ref pieces) | Content::Generator(ref pieces) => {
                 let length = announced.as_ref().map(read_length).transpose()?;
@@ -172,100 +169,13 @@ impl Later {
                 *response.body_mut() = with_work(ResponseBody::stream(stream), after);
                 Ok(response)
             }
-            Kind::File {
-                source,
-                asked,
-                route,
-            } => {
-                let opened = dispatch::call(&route, Open::new(source)).await;
-                let opened = opened.map_err(refused)?.map_err(|failure| match failure {
-                    Failure::Absent => Rejection::new(
-                        StatusCode::NOT_FOUND,
-                        "not_found",
-                        "there is nothing at this address",
-                    ),
-                    Failure::Broken(error) => Rejection::internal().caused_by(error),
-                })?;
-                send(response, opened, &asked, route, after)
+            Kind::File { source, asked } => {
+                let mut response = files::send(response, source, asked).await?;
+                let body = mem::take(response.body_mut());
+                *response.body_mut() = with_work(body, after);
+                Ok(response)
             }
         }
-    }
-}
-
-/// Answers with a file, or the part of it that was asked for.
-fn send(
-    mut response: apifrom::Response,
-    opened: Opened,
-    asked: &Asked,
-    route: Arc<Route>,
-    after: Option<Afterwards>,
-) -> Outcome {
-    let Opened {
-        file,
-        length,
-        mut validators,
-    } = opened;
-    let is_plain =
-        response.status() == StatusCode::OK && matches!(asked.method, Method::GET | Method::HEAD);
-    validators.agree(response.headers_mut());
-    let verdict = if is_plain {
-        judge(&asked.headers, &validators, length)
-    } else {
-        Verdict::Whole
-    };
-    let headers = response.headers_mut();
-    if is_plain {
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    }
-    let body = |file: File, start, end| {
-        with_work(
-            ResponseBody::stream(FileBody::new(file, start, end, route)),
-            after,
-        )
-    };
-    match verdict {
-        Verdict::Whole => *response.body_mut() = body(file, 0, length),
-        Verdict::Part { start, end } => {
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            let last = end.saturating_sub(1);
-            content_range(
-                response.headers_mut(),
-                &format!("bytes {start}-{last}/{length}"),
-            );
-            *response.body_mut() = body(file, start, end);
-        }
-        Verdict::NotModified => {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            // RFC 9110 §15.4.5: what describes the body is not sent without it.
-            for name in [CONTENT_TYPE, CONTENT_DISPOSITION, ACCEPT_RANGES] {
-                response.headers_mut().remove(name);
-            }
-        }
-        Verdict::PreconditionFailed => {
-            return Err(Rejection::new(
-                StatusCode::PRECONDITION_FAILED,
-                "precondition_failed",
-                "the file is not in the state that the request expects",
-            ));
-        }
-        Verdict::Unsatisfiable => {
-            let mut rejection = Rejection::new(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "range_not_satisfiable",
-                "the range lies outside the file",
-            );
-            if let Ok(value) = HeaderValue::from_str(&format!("bytes */{length}")) {
-                rejection = rejection.header(CONTENT_RANGE, value);
-            }
-            return Err(rejection);
-        }
-    }
-    Ok(response)
-}
-
-fn content_range(headers: &mut HeaderMap, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(CONTENT_RANGE, value);
     }
 }
 
@@ -292,33 +202,4 @@ fn read_length(value: &HeaderValue) -> PyResult<u64> {
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| PyValueError::new_err("the Content-Length is not a number of bytes"))
-}
-
-/// Opens a file, on a thread of the pool.
-struct Open {
-    source: Source,
-    opened: Option<Result<Opened, Failure>>,
-}
-
-impl Open {
-    fn new(source: Source) -> Self {
-        Self {
-            source,
-            opened: None,
-        }
-    }
-}
-
-impl Work for Open {
-    type Answer = Result<Opened, Failure>;
-
-    fn call(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.opened = Some(py.detach(|| self.source.open()));
-        Ok(py.None())
-    }
-
-    fn finish(self, _py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> Self::Answer {
-        outcome.map_err(|error| Failure::Broken(std::io::Error::other(error)))?;
-        self.opened.unwrap_or(Err(Failure::Absent))
-    }
 }

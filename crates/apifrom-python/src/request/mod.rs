@@ -236,19 +236,15 @@ fn make(py: Python<'_>, base: BaseRequest, is_async: bool) -> PyResult<Bound<'_,
 pub(crate) struct Answered {
     original: Arc<Original>,
     copied: Option<Box<Copied>>,
-    asked: Option<Asked>,
-    request_id: RequestId,
+    asked: Asked,
     facts: Arc<Facts>,
 }
 
 impl Answered {
     pub(crate) fn new(original: &Arc<Original>, notes: &Notes, facts: Arc<Facts>) -> Self {
-        let head = &original.head;
-        let (method, headers) = (head.method.clone(), head.headers.clone());
         Self {
             copied: Some(Box::new(Copied::answered(original, notes))),
-            asked: Some(Asked::new(method, headers, notes.request_id)),
-            request_id: notes.request_id,
+            asked: Asked::new(&original.head, notes.request_id),
             original: Arc::clone(original),
             facts,
         }
@@ -292,10 +288,8 @@ impl Answered {
     }
 
     /// What its answer may need to know of it.
-    pub(crate) fn asked(mut self) -> Asked {
-        self.asked.take().unwrap_or_else(|| {
-            Asked::new(http::Method::GET, http::HeaderMap::new(), self.request_id)
-        })
+    pub(crate) fn asked(self) -> Asked {
+        self.asked
     }
 }
 
@@ -373,7 +367,7 @@ pub(crate) fn asked(object: &Bound<'_, PyAny>) -> PyResult<Asked> {
         |request| request.context().notes.request_id,
         |copied| copied.request_id,
     );
-    Ok(request.with_head(|head| Asked::new(head.method.clone(), head.headers.clone(), request_id)))
+    Ok(request.with_head(|head| Asked::new(head, request_id)))
 }
 
 impl BaseRequest {

@@ -194,7 +194,7 @@ fn location(url: &str) -> PyResult<HeaderValue> {
 }
 
 /// Appends `text`, everything but letters, digits and what is `allowed` percent-encoded.
-pub(super) fn push_encoded(text: &str, allowed: &[u8], out: &mut String) {
+fn push_encoded(text: &str, allowed: &[u8], out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || allowed.contains(&byte) {
             out.push(char::from(byte));

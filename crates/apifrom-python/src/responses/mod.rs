@@ -23,6 +23,7 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use apifrom::ResponseBody;
+use apifrom::files::FileSource;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Extensions, StatusCode};
@@ -33,7 +34,6 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple}
 use pyo3::{PyTraverseError, PyVisit, intern};
 
 use self::cookie::{Cookie, same_site};
-use crate::files::Source;
 
 /// An answer: a body, its status and its headers.
 #[pyclass(subclass, frozen, module = "apifrom.responses")]
@@ -67,7 +67,7 @@ pub(crate) enum Content {
     /// A body that passes through own middleware.
     Passing(ResponseBody),
     /// A file, opened when it is sent.
-    File(Box<Source>),
+    File(Box<FileSource>),
     /// Sent already.
     Spent,
 }

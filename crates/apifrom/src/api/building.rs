@@ -1,5 +1,6 @@
 //! Makes frozen endpoints and their routes from what was declared.
 
+use std::mem;
 use std::sync::Arc;
 
 use http::Method;
@@ -93,7 +94,9 @@ impl Building<'_> {
             max_body_size,
         };
         self.endpoints.push(Endpoint {
-            handler: self.surrounded(handler, &spec.name, &route),
+            handler: self.surrounded(handler, &spec.name, &route, spec.sends_files),
+            // Own middleware may answer with one in place of the handler.
+            sends_files: spec.sends_files || !self.own.is_empty(),
             name: spec.name,
             template: Some(template),
             route: Some(route),
@@ -127,6 +130,7 @@ impl Building<'_> {
             methods: Vec::new(),
             stages: stages.into(),
             handler,
+            sends_files: !self.own.is_empty(),
             // It reads no body, so none is too large for it.
             max_body_size: u64::MAX,
             deadline: None,
@@ -193,10 +197,13 @@ impl Building<'_> {
         handler: Arc<dyn Handler>,
         name: &str,
         route: &Arc<str>,
+        sends_files: bool,
     ) -> Arc<dyn Handler> {
         let own = self.own.iter().rev().filter(|own| own.surrounds_handlers());
         let name: Arc<str> = name.into();
+        let mut sends_files = sends_files;
         own.fold(handler, |handler, middleware| {
+            let sends_files = mem::replace(&mut sends_files, true);
             Arc::new(Around {
                 middleware: Arc::clone(middleware),
                 behind: Arc::new(Behind {
@@ -204,6 +211,7 @@ impl Building<'_> {
                     failures: Arc::clone(self.failures),
                     name: Arc::clone(&name),
                     template: Arc::clone(route),
+                    sends_files,
                 }),
             })
         })

@@ -239,12 +239,16 @@ impl Serialize for Rows {
 }
 
 impl IntoResponse for Row {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         crate::response::json(&self)
     }
 }
 
 impl IntoResponse for Rows {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         crate::response::json(&self)
     }

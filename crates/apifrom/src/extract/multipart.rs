@@ -24,8 +24,8 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http::StatusCode;
 use http_body::Body as _;
-use tokio::runtime::Handle;
 
+use crate::files::aside;
 use crate::rejection::Rejection;
 use crate::request::{Body, Head, Request};
 
@@ -284,7 +284,7 @@ impl Spool {
                     return Ok(Self::Memory(held));
                 }
                 *memory_left += held.len();
-                let file = aside(move || {
+                let file = elsewhere(move || {
                     let mut file = tempfile::tempfile()?;
                     file.write_all(&held)?;
                     file.write_all(&piece)?;
@@ -293,7 +293,7 @@ impl Spool {
                 file.await.map(Self::Disk)
             }
             Self::Disk(mut file) => {
-                let file = aside(move || {
+                let file = elsewhere(move || {
                     file.write_all(&piece)?;
                     Ok(file)
                 });
@@ -313,14 +313,11 @@ impl Spool {
     }
 }
 
-/// Does what may wait for a disk on another thread, where there is one.
-async fn aside<T: Send + 'static>(
+/// Does what may wait for a disk on another thread.
+async fn elsewhere<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    match Handle::try_current() {
-        Ok(runtime) => runtime.spawn_blocking(work).await?,
-        Err(_) => work(),
-    }
+    aside(work)?.await?
 }
 
 /// What the reader of parts is not told about the body under it.

@@ -12,12 +12,14 @@
 //! Where it stands is the engine's choice, not the program's.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::failures::{Failures, guarded};
 use super::{Handler, Outcome, Reply};
+use crate::files::{self, Asked};
 use crate::request::{Notes, Request, RequestId};
 use crate::response::Response;
 
@@ -90,6 +92,8 @@ pub(crate) struct Behind {
     /// What errors and logs call the endpoint.
     pub(crate) name: Arc<str>,
     pub(crate) template: Arc<str>,
+    /// Whether what comes back may be a file.
+    pub(crate) sends_files: bool,
 }
 
 impl Next {
@@ -98,8 +102,25 @@ impl Next {
     pub fn call(self, request: Request) -> Reply {
         let id = request.context().notes.request_id;
         let behind = self.behind;
+        let asked = if behind.sends_files {
+            Asked::of(&request.head().method, &request.head().headers)
+        } else {
+            Asked::default()
+        };
+        let wait = |inner, behind, asked| {
+            Reply::wait(Answering {
+                inner,
+                behind,
+                id,
+                asked,
+            })
+        };
         match guarded(|| behind.handler.call(request)) {
-            Ok(Reply::Wait(inner)) => Reply::wait(Answering { inner, behind, id }),
+            Ok(Reply::Wait(inner)) => wait(inner, behind, asked),
+            Ok(Reply::Ready(Ok(response))) if response.body().is_file() => {
+                let opening = Box::pin(files::open(response, asked));
+                wait(opening, behind, Asked::default())
+            }
             Ok(Reply::Ready(outcome)) => Reply::Ready(Ok(behind.settle(outcome, id))),
             Err(why) => Reply::Ready(Ok(behind.settle(Err(why), id))),
         }
@@ -122,6 +143,7 @@ struct Answering {
     inner: Waiting<Outcome>,
     behind: Arc<Behind>,
     id: RequestId,
+    asked: Asked,
 }
 
 impl Future for Answering {
@@ -129,12 +151,18 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = &mut *self;
-        let outcome = match guarded(|| this.inner.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(outcome)) => outcome,
-            Err(why) => Err(why),
-        };
-        Poll::Ready(Ok(this.behind.settle(outcome, this.id)))
+        loop {
+            let outcome = match guarded(|| this.inner.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(Ok(response))) if response.body().is_file() => {
+                    this.inner = Box::pin(files::open(response, mem::take(&mut this.asked)));
+                    continue;
+                }
+                Ok(Poll::Ready(outcome)) => outcome,
+                Err(why) => Err(why),
+            };
+            return Poll::Ready(Ok(this.behind.settle(outcome, this.id)));
+        }
     }
 }
 

@@ -20,6 +20,14 @@ use crate::rejection::Rejection;
 /// Stands for what a handler returned.
 pub struct Answer<T>(PhantomData<fn() -> T>);
 
+impl<T> Answer<T> {
+    /// Stands for what a handler will return.
+    #[expect(clippy::new_without_default, reason = "generated code names it")]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
 /// The type of `value`, to look methods up by.
 pub fn answer_of<T>(_: &T) -> Answer<T> {
     Answer(PhantomData)
@@ -31,6 +39,9 @@ pub trait RespondSelf {
     fn __apifrom_respond(&self) -> Itself {
         Itself
     }
+
+    /// Whether it may be a file.
+    fn __apifrom_may_be_file(&self) -> bool;
 }
 
 /// A `Result` of what is written as JSON.
@@ -38,6 +49,11 @@ pub trait RespondResultJson {
     /// The way to answer.
     fn __apifrom_respond(&self) -> ResultOfJson {
         ResultOfJson
+    }
+
+    /// Whether it may be a file.
+    fn __apifrom_may_be_file(&self) -> bool {
+        false
     }
 }
 
@@ -47,6 +63,11 @@ pub trait RespondMaybeJson {
     fn __apifrom_respond(&self) -> MaybeJson {
         MaybeJson
     }
+
+    /// Whether it may be a file.
+    fn __apifrom_may_be_file(&self) -> bool {
+        false
+    }
 }
 
 /// What is written as JSON.
@@ -55,9 +76,18 @@ pub trait RespondJson {
     fn __apifrom_respond(&self) -> AsJson {
         AsJson
     }
+
+    /// Whether it may be a file.
+    fn __apifrom_may_be_file(&self) -> bool {
+        false
+    }
 }
 
-impl<T: IntoResponse> RespondSelf for &&&Answer<T> {}
+impl<T: IntoResponse> RespondSelf for &&&Answer<T> {
+    fn __apifrom_may_be_file(&self) -> bool {
+        T::MAY_BE_FILE
+    }
+}
 impl<T, E> RespondResultJson for &&Answer<Result<T, E>> {}
 impl<T> RespondMaybeJson for &Answer<Option<T>> {}
 impl<T> RespondJson for Answer<T> {}

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use crate::files::FileSource;
+
 /// Why a streamed answer broke off after its head was sent.
 pub type StreamError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Nothing, bytes that are at hand, or a stream.
+/// Nothing, bytes that are at hand, a stream, or a file.
 #[derive(Default)]
 pub struct ResponseBody(Kind);
 
@@ -21,6 +23,8 @@ enum Kind {
     Empty,
     Full(Bytes),
     Stream(Pin<Box<dyn Body<Data = Bytes, Error = StreamError> + Send>>),
+    /// A file that the engine opens before the answer leaves.
+    File(Box<FileSource>),
 }
 
 impl ResponseBody {
@@ -43,12 +47,33 @@ impl ResponseBody {
         Self(Kind::Stream(Box::pin(body.map_err(Into::into))))
     }
 
-    /// The bytes, unless this is a stream.
+    /// A file, to be opened by the engine.
+    pub(crate) fn file(source: FileSource) -> Self {
+        Self(Kind::File(Box::new(source)))
+    }
+
+    /// True for a file that is not open yet.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.0, Kind::File(_))
+    }
+
+    /// Takes out the file that is to be opened.
+    pub(crate) fn take_file(&mut self) -> Option<FileSource> {
+        match std::mem::take(&mut self.0) {
+            Kind::File(source) => Some(*source),
+            other => {
+                self.0 = other;
+                None
+            }
+        }
+    }
+
+    /// The bytes, unless this is a stream or a file.
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.0 {
             Kind::Empty => Some(&[]),
             Kind::Full(bytes) => Some(bytes),
-            Kind::Stream(_) => None,
+            Kind::Stream(_) | Kind::File(_) => None,
         }
     }
 }
@@ -69,6 +94,7 @@ impl Body for ResponseBody {
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Kind::Stream(stream) => stream.as_mut().poll_frame(cx),
+            Kind::File(_) => Poll::Ready(Some(Err("the file was never opened".into()))),
         }
     }
 
@@ -77,6 +103,7 @@ impl Body for ResponseBody {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Stream(stream) => stream.is_end_stream(),
+            Kind::File(_) => false,
         }
     }
 
@@ -85,6 +112,7 @@ impl Body for ResponseBody {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stream(stream) => stream.size_hint(),
+            Kind::File(_) => SizeHint::default(),
         }
     }
 }
@@ -113,6 +141,7 @@ impl fmt::Debug for ResponseBody {
             Kind::Empty => f.write_str("Empty"),
             Kind::Full(bytes) => write!(f, "Full({} bytes)", bytes.len()),
             Kind::Stream(_) => f.write_str("Stream"),
+            Kind::File(_) => f.write_str("File"),
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::rejection::Rejection;
 /// Turns what a handler returned into an answer.
 ///
 /// Implemented for text, bytes, `()` (204), [`Json`], [`Response`] itself,
-/// [`Streaming`](super::Streaming), a bare status, `Result` and `Option` (`None` is 404) of these,
+/// [`Streaming`](super::Streaming), [`Redirect`](super::Redirect),
+/// [`FileResponse`](crate::FileResponse), a bare status, `Result` and `Option` (`None` is 404) of these,
 /// `(status, body)` and `(status, headers, body)`. Handlers may also return any `Serialize`, which
 /// is sent as JSON.
 ///
@@ -47,6 +48,10 @@ use crate::rejection::Rejection;
             `Result` of these; for errors of your own implement `apifrom::IntoResponse`"
 )]
 pub trait IntoResponse {
+    /// Whether the answer may be a file, of whose request the engine then keeps the conditions.
+    #[doc(hidden)]
+    const MAY_BE_FILE: bool = true;
+
     /// The answer.
     ///
     /// # Errors
@@ -61,12 +66,16 @@ impl IntoResponse for Response {
 }
 
 impl IntoResponse for Rejection {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         Err(self)
     }
 }
 
 impl IntoResponse for () {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -93,12 +102,16 @@ pub(super) fn with_type(body: ResponseBody, content_type: HeaderValue) -> Respon
 }
 
 impl IntoResponse for String {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         Ok(with_type(self.into(), TEXT))
     }
 }
 
 impl IntoResponse for &'static str {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         let body = ResponseBody::full(Bytes::from_static(self.as_bytes()));
         Ok(with_type(body, TEXT))
@@ -106,18 +119,24 @@ impl IntoResponse for &'static str {
 }
 
 impl IntoResponse for Vec<u8> {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         Ok(with_type(self.into(), OCTETS))
     }
 }
 
 impl IntoResponse for Bytes {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         Ok(with_type(self.into(), OCTETS))
     }
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         json(&self.0)
     }
@@ -141,6 +160,8 @@ pub(super) fn failed(error: impl IntoResponse) -> Result<Response, Rejection> {
 }
 
 impl IntoResponse for StatusCode {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = self;
@@ -149,12 +170,16 @@ impl IntoResponse for StatusCode {
 }
 
 impl IntoResponse for Infallible {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         match self {}
     }
 }
 
 impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    const MAY_BE_FILE: bool = T::MAY_BE_FILE;
+
     fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Ok(value) => value.into_response(),
@@ -173,6 +198,8 @@ pub(super) fn nothing() -> Rejection {
 }
 
 impl<T: IntoResponse> IntoResponse for Option<T> {
+    const MAY_BE_FILE: bool = T::MAY_BE_FILE;
+
     fn into_response(self) -> Result<Response, Rejection> {
         match self {
             Some(value) => value.into_response(),
@@ -182,6 +209,8 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
 }
 
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    const MAY_BE_FILE: bool = T::MAY_BE_FILE;
+
     fn into_response(self) -> Result<Response, Rejection> {
         let mut response = self.1.into_response()?;
         *response.status_mut() = self.0;
@@ -190,6 +219,8 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
 }
 
 impl<T: IntoResponse> IntoResponse for (StatusCode, HeaderMap, T) {
+    const MAY_BE_FILE: bool = T::MAY_BE_FILE;
+
     fn into_response(self) -> Result<Response, Rejection> {
         let mut response = (self.0, self.2).into_response()?;
         let mut last: Option<HeaderName> = None;

@@ -9,7 +9,9 @@ mod redirect;
 pub(crate) mod spare;
 mod streaming;
 
-pub use self::answer::{RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of};
+pub use self::answer::{
+    Answer, RespondJson, RespondMaybeJson, RespondResultJson, RespondSelf, answer_of,
+};
 pub use self::body::{ResponseBody, StreamError};
 pub(crate) use self::caching::keep_cookies_private;
 pub use self::into_response::IntoResponse;

@@ -102,6 +102,8 @@ impl std::fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(mut self) -> Result<Response, Rejection> {
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = self.0.status;

@@ -55,6 +55,8 @@ impl Redirect {
 }
 
 impl IntoResponse for Redirect {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         let Self { url, status } = self;
         let found = StatusCode::from_u16(status);

@@ -112,6 +112,8 @@ where
     S: Stream + Send + 'static,
     S::Item: Piece,
 {
+    const MAY_BE_FILE: bool = false;
+
     fn into_response(self) -> Result<Response, Rejection> {
         let body = ResponseBody::stream(Pieces(Box::pin(self.stream)));
         let mut response = with_type(body, HeaderValue::from_static(S::Item::CONTENT_TYPE));

@@ -29,6 +29,7 @@ const GROUND_FLOOR: &[&str] = &[
     "urlencoded",
     "secret",
     "response",
+    "files",
     "origin",
 ];
 

@@ -4,6 +4,7 @@ mod answers;
 mod arguments;
 mod bodies;
 mod callers;
+mod files;
 mod layers;
 mod merged;
 mod protected;

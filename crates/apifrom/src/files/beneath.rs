@@ -15,7 +15,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-use super::Failure;
+use super::source::Failure;
 
 /// Opens `path` below `directory`.
 pub(super) fn open(directory: &Path, path: &str) -> Result<File, Failure> {

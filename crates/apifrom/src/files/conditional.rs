@@ -4,8 +4,8 @@
 //! 1. `If-Match` without our tag, else `If-Unmodified-Since` before our date: 412.
 //! 2. `If-None-Match` with our tag, else `If-Modified-Since` not before our date: 304.
 //! 3. `Range`, unless `If-Range` names another version: one range of bytes is sent as 206, one that
-//!    lies outside the file is 416. Several ranges, other units and what is malformed are answered
-//!    with the whole file, as §14.2 allows.
+//!    lies outside the file is 416. Several ranges, other units, and what is malformed or was sent
+//!    twice are answered with the whole file, as §14.2 allows.
 //!
 //! A date that cannot be read is passed over (§13.1.3).
 
@@ -18,16 +18,16 @@ use http::header::{
 
 /// What tells one version of a file from another.
 #[derive(Debug, Clone)]
-pub(crate) struct Validators {
+pub(super) struct Validators {
     /// An entity tag, its quotes included.
-    pub(crate) tag: String,
+    pub(super) tag: String,
     /// When it was last changed, in whole seconds.
-    pub(crate) modified: SystemTime,
+    pub(super) modified: SystemTime,
 }
 
 impl Validators {
     /// Puts the validators into an answer, or takes them from it where the program set its own.
-    pub(crate) fn agree(&mut self, headers: &mut HeaderMap) {
+    pub(super) fn agree(&mut self, headers: &mut HeaderMap) {
         match headers.get(ETAG).and_then(|tag| tag.to_str().ok()) {
             Some(tag) => tag.clone_into(&mut self.tag),
             None => put(headers, ETAG, &self.tag),
@@ -59,7 +59,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     /// 200.
     Whole,
     /// 206: the bytes from `start` up to, and without, `end`.
@@ -78,7 +78,7 @@ pub(crate) enum Verdict {
 }
 
 /// Judges the headers of a GET or HEAD request for a file of `length` bytes.
-pub(crate) fn judge(headers: &HeaderMap, validators: &Validators, length: u64) -> Verdict {
+pub(super) fn judge(headers: &HeaderMap, validators: &Validators, length: u64) -> Verdict {
     let (tag, is_weak) = validators.opaque();
     if headers.contains_key(IF_MATCH) {
         if !names_tag(headers, &IF_MATCH, |candidate| candidate == tag && !is_weak) {
@@ -100,7 +100,7 @@ pub(crate) fn judge(headers: &HeaderMap, validators: &Validators, length: u64) -
     {
         return Verdict::NotModified;
     }
-    match headers.get(RANGE) {
+    match single(headers, &RANGE) {
         Some(range) if same_version(headers, validators) => part(range, length),
         _ => Verdict::Whole,
     }
@@ -123,14 +123,20 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
 
 /// RFC 9110 §13.1.5: `If-Range` compares strongly, a date by equality.
 fn same_version(headers: &HeaderMap, validators: &Validators) -> bool {
-    let Some(value) = headers.get(IF_RANGE) else {
-        return true;
+    let Some(value) = single(headers, &IF_RANGE) else {
+        return !headers.contains_key(IF_RANGE);
     };
     let (tag, is_weak) = validators.opaque();
     if value.as_bytes() == tag.as_bytes() {
         return !is_weak;
     }
     date(headers, &IF_RANGE) == Some(validators.modified)
+}
+
+/// The only value of a header; nothing where it was sent twice.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 fn part(range: &HeaderValue, length: u64) -> Verdict {

@@ -1,20 +1,4 @@
-//! Sends files: opens them, judges conditions and ranges, and reads them piece by piece.
-//!
-//! 1. A [`Source`] is opened in the pool, never on the loop's thread; only a regular file is sent.
-//! 2. Below a directory ([`Source::Beneath`]) no path and no link leads out of it ([`beneath`]);
-//!    whatever cannot be opened there is 404, so that a client learns nothing else.
-//! 3. A file that the program named itself and that cannot be opened is the program's fault: 500.
-//! 4. Conditions and a single range are honoured for GET and HEAD ([`conditional`]).
-//! 5. The bytes are read in the pool, 128 KiB at a time, when the client has taken the last ones.
-//!
-//! Nothing here knows what is in a file: `Content-Type` is the program's, by the file's name.
-
-mod beneath;
-mod body;
-mod conditional;
-
-pub(crate) use self::body::FileBody;
-pub(crate) use self::conditional::{Validators, Verdict, judge};
+//! Opens a file that is to be sent.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -22,9 +6,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::beneath;
+use super::conditional::Validators;
+
 /// Where a file is.
 #[derive(Debug, Clone)]
-pub(crate) enum Source {
+#[non_exhaustive]
+pub enum FileSource {
     /// At a path of the program's own.
     Path(PathBuf),
     /// Below a directory, at a path that a client named.
@@ -38,24 +26,24 @@ pub(crate) enum Source {
 
 /// A regular file, open for reading.
 #[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) file: File,
-    pub(crate) length: u64,
-    pub(crate) validators: Validators,
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) length: u64,
+    pub(super) validators: Validators,
 }
 
 /// Why a file is not sent.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(super) enum Failure {
     /// A client asked for what is not there, or not for everyone.
     Absent,
     /// The program, or the machine, is at fault.
     Broken(io::Error),
 }
 
-impl Source {
+impl FileSource {
     /// Opens the file. May wait for a disk.
-    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+    pub(super) fn open(&self) -> Result<Opened, Failure> {
         match self {
             Self::Path(path) => {
                 // Without O_NONBLOCK a named pipe would wait for its writer.
