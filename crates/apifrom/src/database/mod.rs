@@ -45,6 +45,7 @@ mod migration;
 mod pool;
 #[cfg(feature = "database-postgres")]
 mod postgres;
+mod reader;
 mod rows;
 #[cfg(feature = "database-sqlite")]
 mod sqlite;
