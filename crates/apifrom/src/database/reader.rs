@@ -3,6 +3,16 @@
 use super::error::DatabaseError;
 use super::statement::Dialect;
 
+/// What a statement does, as its first word tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It begins like a query: it never waits for whoever writes.
+    Reads,
+    Changes,
+    /// It changes a schema, by which MySQL ends a transaction.
+    EndsTransaction,
+}
+
 /// Walks through a statement, byte by byte: everything that it looks for is ASCII.
 pub(super) struct Reader<'a> {
     dialect: Dialect,
@@ -16,7 +26,7 @@ pub(super) struct Reader<'a> {
     pub(super) places: Vec<Option<usize>>,
     pub(super) names: Vec<Box<str>>,
     pub(super) has_words: bool,
-    pub(super) only_reads: bool,
+    pub(super) effect: Effect,
     /// True behind a `;`.
     ended: bool,
 }
@@ -33,7 +43,7 @@ impl<'a> Reader<'a> {
             places: Vec::new(),
             names: Vec::new(),
             has_words: false,
-            only_reads: false,
+            effect: Effect::Changes,
             ended: false,
         }
     }
@@ -41,7 +51,8 @@ impl<'a> Reader<'a> {
     pub(super) fn read(&mut self) -> Result<(), DatabaseError> {
         while let Some(byte) = self.byte(0) {
             match byte {
-                b'-' if self.byte(1) == Some(b'-') => self.skip_line(),
+                b'-' if self.byte(1) == Some(b'-') && self.begins_comment() => self.skip_line(),
+                b'#' if self.dialect == Dialect::MySql => self.skip_line(),
                 b'/' if self.byte(1) == Some(b'*') => self.skip_comment()?,
                 byte if byte.is_ascii_whitespace() => self.at += 1,
                 b';' => {
@@ -56,7 +67,9 @@ impl<'a> Reader<'a> {
                 byte => {
                     if !self.has_words {
                         self.has_words = true;
-                        self.only_reads = self.begins_query();
+                        if self.begins_query() {
+                            self.effect = Effect::Reads;
+                        }
                         self.check_first_word()?;
                     }
                     self.word(byte)?;
@@ -68,8 +81,9 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self, byte: u8) -> Result<(), DatabaseError> {
         match byte {
+            b'\'' if self.dialect == Dialect::MySql => self.skip_backslashed()?,
             b'\'' | b'"' => self.skip_quoted(byte)?,
-            b'`' if self.dialect == Dialect::Sqlite => self.skip_quoted(byte)?,
+            b'`' if self.dialect != Dialect::Postgres => self.skip_quoted(byte)?,
             b'[' if self.dialect == Dialect::Sqlite => self.skip_bracketed()?,
             b'?' if self.byte(1) == Some(b'?') && self.dialect == Dialect::Postgres => {
                 let piece = self.text.get(self.begin..=self.at).unwrap_or_default();
@@ -103,6 +117,8 @@ impl<'a> Reader<'a> {
             b'$' if self.dialect == Dialect::Postgres && self.skip_dollar_quoted()? => {}
             // Operators and parts of arrays there.
             b'@' | b'#' | b':' if self.dialect == Dialect::Postgres => self.at += 1,
+            // A variable of the server's, which is only read.
+            b'@' if self.dialect == Dialect::MySql && self.byte(1) == Some(b'@') => self.at += 2,
             b'@' | b'$' | b'#' | b':' if self.byte(1).is_some_and(in_name) => {
                 return Err(DatabaseError::statement(
                     ":1, @name and $name are no placeholders; use ? or :name",
@@ -146,7 +162,7 @@ impl<'a> Reader<'a> {
 
     /// What begins or ends a transaction would leave the connection in another state than is known, and
     /// `COPY` talks another way.
-    fn check_first_word(&self) -> Result<(), DatabaseError> {
+    fn check_first_word(&mut self) -> Result<(), DatabaseError> {
         if self.dialect == Dialect::Sqlite {
             return Ok(());
         }
@@ -154,7 +170,7 @@ impl<'a> Reader<'a> {
         let word = self.text.get(self.at..self.at + length).unwrap_or_default();
         let rest = self.text.get(self.at + length..).unwrap_or_default();
         let is = |known: &&str| word.eq_ignore_ascii_case(known);
-        if ["begin", "start", "commit", "end", "abort", "prepare"]
+        if ["begin", "start", "commit", "end", "abort", "prepare", "xa"]
             .iter()
             .any(is)
         {
@@ -168,10 +184,23 @@ impl<'a> Reader<'a> {
                 "a transaction is undone by rollback(), not by a statement",
             ));
         }
-        if is(&"copy") {
+        if is(&"copy") && self.dialect == Dialect::Postgres {
             return Err(DatabaseError::statement(
                 "COPY is not supported; use INSERT",
             ));
+        }
+        if self.dialect == Dialect::MySql {
+            // What they change would stay for whoever has the connection next.
+            if is(&"use") || is(&"lock") || is(&"set") && !is_set_elsewhere(rest) {
+                return Err(DatabaseError::statement(
+                    "SET, USE and LOCK change the connection, which others have as well; \
+                     SET GLOBAL and SET STATEMENT do not",
+                ));
+            }
+            let is_temporary = begins_with(rest, "temporary");
+            if CHANGES_SCHEMA.iter().any(is) && !is_temporary {
+                self.effect = Effect::EndsTransaction;
+            }
         }
         Ok(())
     }
@@ -206,6 +235,14 @@ impl<'a> Reader<'a> {
         self.pieces.push(piece.into());
     }
 
+    /// Whether `--` is more than a sign before a sign: on MySQL alone it may be.
+    fn begins_comment(&self) -> bool {
+        self.dialect != Dialect::MySql
+            || self
+                .byte(2)
+                .is_none_or(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
+    }
+
     fn skip_line(&mut self) {
         let is_end = |byte| byte == b'\n' || byte == b'\r' && self.dialect == Dialect::Postgres;
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
@@ -217,6 +254,11 @@ impl<'a> Reader<'a> {
             return self.skip_nested();
         }
         let rest = self.text.get(self.at + 2..).unwrap_or_default();
+        if self.dialect == Dialect::MySql && (rest.starts_with('!') || rest.starts_with("M!")) {
+            return Err(DatabaseError::statement(
+                "/*! */ is no comment: the server would run what stands in it",
+            ));
+        }
         let end = rest.find("*/").ok_or_else(|| unclosed("comment"))?;
         self.at += 2 + end + 2;
         Ok(())
@@ -274,6 +316,21 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// A string of MySQL's, whose backslashes hide quotes. A doubled quote ends one and begins another.
+    fn skip_backslashed(&mut self) -> Result<(), DatabaseError> {
+        self.at += 1;
+        loop {
+            match self.byte(0) {
+                Some(b'\\') => self.at += 2,
+                Some(b'\'') => break,
+                Some(_) => self.at += 1,
+                None => return Err(unclosed("quote")),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
     /// Skips `$tag$…$tag$`; false where none begins here.
     fn skip_dollar_quoted(&mut self) -> Result<bool, DatabaseError> {
         let length = match self.byte(1) {
@@ -309,6 +366,33 @@ impl<'a> Reader<'a> {
         self.at += 1 + end + 1;
         Ok(())
     }
+}
+
+/// What MySQL ends a transaction by.
+const CHANGES_SCHEMA: [&str; 13] = [
+    "alter",
+    "analyze",
+    "create",
+    "drop",
+    "flush",
+    "grant",
+    "install",
+    "optimize",
+    "rename",
+    "repair",
+    "revoke",
+    "truncate",
+    "uninstall",
+];
+
+/// Whether `SET` changes something else than the connection.
+fn is_set_elsewhere(rest: &str) -> bool {
+    begins_with(rest, "global") || begins_with(rest, "statement")
+}
+
+fn begins_with(rest: &str, word: &str) -> bool {
+    let first = rest.split_ascii_whitespace().next().unwrap_or_default();
+    first.eq_ignore_ascii_case(word)
 }
 
 /// Whether what stands behind `ROLLBACK` is `[WORK | TRANSACTION] TO`.

@@ -7,15 +7,17 @@
 //!    which is written `??` there.
 //! 3. A statement is one: what stands behind its `;` is refused.
 //! 4. A list stands for as many values as it has, and for a list of no members where it has none.
-//! 5. PostgreSQL is given `$1`, `$2`…, one for each name however often it stands there. A statement there
-//!    neither begins nor ends a transaction: its connection would go back to the pool with it.
+//! 5. PostgreSQL is given `$1`, `$2`…, one for each name however often it stands there. A statement on a
+//!    server neither begins nor ends a transaction: its connection would go back to the pool with it.
+//! 6. MySQL has backslashes in strings, `` ` `` around names, and comments behind `#`, and behind `--` where
+//!    a space follows. `/*! … */`, of which it would run what looks like a comment, is refused.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use super::error::{DatabaseError, DatabaseErrorKind};
-use super::reader::{Reader, in_name};
+use super::reader::{Effect, Reader, in_name};
 use super::rows::Columns;
 use super::value::{Parameter, Parameters, Value};
 
@@ -42,6 +44,7 @@ impl From<&'static str> for Sql {
 /// Whose statements these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
+    MySql,
     Postgres,
     Sqlite,
 }
@@ -57,8 +60,7 @@ pub(super) struct Statement {
     names: Vec<Box<str>>,
     /// The text with `?` or `$1` for each.
     plain: Box<str>,
-    /// True for what begins like a query: it never waits for whoever writes.
-    only_reads: bool,
+    effect: Effect,
     /// The columns that it gave first. It gives others where the schema has changed since.
     columns: OnceLock<Arc<Columns>>,
 }
@@ -74,6 +76,9 @@ pub(super) struct Bound<'a> {
 
 /// What a list of no members is compared with.
 const NONE: &str = "SELECT NULL WHERE 0 = 1";
+
+/// The same, where there is nothing without a `FROM`.
+const NONE_OF_DUAL: &str = "SELECT NULL FROM DUAL WHERE 0 = 1";
 
 impl Statement {
     /// Reads `text`.
@@ -98,7 +103,7 @@ impl Statement {
         reader.end_piece(text.len());
         let mut statement = Self {
             dialect,
-            only_reads: reader.only_reads,
+            effect: reader.effect,
             plain: "".into(),
             pieces: reader.pieces,
             places: reader.places,
@@ -107,6 +112,10 @@ impl Statement {
         };
         statement.plain = match dialect {
             Dialect::Sqlite => statement.pieces.join("?").into(),
+            Dialect::MySql => {
+                let one = Parameter::One(Value::Null);
+                statement.spread(&vec![&one; statement.places.len()]).into()
+            }
             Dialect::Postgres => {
                 let one = Parameter::One(Value::Null);
                 let all = vec![&one; statement.places.len()];
@@ -118,7 +127,13 @@ impl Statement {
 
     /// True for what begins like a query: it never waits for whoever writes.
     pub(super) fn only_reads(&self) -> bool {
-        self.only_reads
+        self.effect == Effect::Reads
+    }
+
+    /// True where it ends the transaction that it stands in, as MySQL has it.
+    #[cfg(feature = "database-mysql")]
+    pub(super) fn ends_transaction(&self) -> bool {
+        self.effect == Effect::EndsTransaction
     }
 
     /// Puts `given` in the places of the placeholders.
@@ -147,7 +162,7 @@ impl Statement {
         }
         let text = match self.dialect {
             _ if !has_lists => Cow::Borrowed(&*self.plain),
-            Dialect::Sqlite => Cow::Owned(self.spread(&parameters)),
+            Dialect::MySql | Dialect::Sqlite => Cow::Owned(self.spread(&parameters)),
             Dialect::Postgres => Cow::Owned(self.numbered(&parameters)?.0),
         };
         Ok(Bound {
@@ -366,10 +381,20 @@ impl Statement {
             let is_bracketed = piece.trim_end().ends_with('(')
                 && next.is_some_and(|next| next.trim_start().starts_with(')'));
             match parameter {
-                Parameter::One(_) => text.push('?'),
+                Parameter::One(_) => {
+                    text.push('?');
+                    // `?AND` is no placeholder there.
+                    let next = next.and_then(|next| next.bytes().next());
+                    if self.dialect == Dialect::MySql && next.is_some_and(in_name) {
+                        text.push(' ');
+                    }
+                }
                 Parameter::List(list) => {
                     let inner = if list.is_empty() {
-                        Cow::Borrowed(NONE)
+                        Cow::Borrowed(match self.dialect {
+                            Dialect::MySql => NONE_OF_DUAL,
+                            _ => NONE,
+                        })
                     } else {
                         Cow::Owned(vec!["?"; list.len()].join(","))
                     };

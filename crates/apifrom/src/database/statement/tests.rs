@@ -243,10 +243,106 @@ fn postgres_is_given_numbers_and_its_own_quotes_are_left_alone() {
 proptest! {
     #[test]
     fn whatever_a_text_is_reading_it_ends_and_its_placeholders_are_counted(text in "\\PC*") {
-        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+        for dialect in [Dialect::MySql, Dialect::Postgres, Dialect::Sqlite] {
             if let Ok(statement) = Statement::parse(&text, dialect) {
                 prop_assert_eq!(statement.pieces.len(), statement.places.len() + 1);
             }
         }
+    }
+}
+
+fn mysql(sql: &str, given: &Parameters) -> Result<String, String> {
+    let statement = Statement::parse(sql, Dialect::MySql).map_err(|why| why.to_string())?;
+    let bound = statement.bind(given).map_err(|why| why.to_string())?;
+    assert_eq!(bound.values.len(), bound.places.len());
+    Ok(bound.text.into_owned())
+}
+
+#[test]
+fn mysql_has_backslashes_and_comments_of_its_own() {
+    for (sql, given, text) in [
+        ("SELECT ?, ?", params![1, 2], "SELECT ?, ?"),
+        ("SELECT :a, :a", params! { "a" => 1 }, "SELECT ?, ?"),
+        (
+            r"SELECT '\'?', '\\', ?",
+            params![1],
+            r"SELECT '\'?', '\\', ?",
+        ),
+        ("SELECT 'a''?', ?", params![1], "SELECT 'a''?', ?"),
+        (
+            "SELECT `a?``?`, \"?\"\"?\", ?",
+            params![1],
+            "SELECT `a?``?`, \"?\"\"?\", ?",
+        ),
+        ("SELECT # ? '\n?", params![1], "SELECT # ? '\n?"),
+        ("SELECT -- ? '\n?", params![1], "SELECT -- ? '\n?"),
+        ("SELECT --\n?", params![1], "SELECT --\n?"),
+        ("SELECT 5--?", params![1], "SELECT 5--?"),
+        ("SELECT 1 -- ", params![], "SELECT 1 -- "),
+        ("SELECT 1 --", params![], "SELECT 1 --"),
+        ("SELECT /*+ ? */ ?", params![1], "SELECT /*+ ? */ ?"),
+        ("WHERE a=?AND b=?", params![1, 2], "WHERE a=? AND b=?"),
+        ("SELECT @@version", params![], "SELECT @@version"),
+        ("a IN (?)", params![list([1, 2])], "a IN (?,?)"),
+        (
+            "a IN ?",
+            params![list([0_i64; 0])],
+            "a IN (SELECT NULL FROM DUAL WHERE 0 = 1)",
+        ),
+        (
+            "SET STATEMENT max_statement_time=1 FOR SELECT 1",
+            params![],
+            "SET STATEMENT max_statement_time=1 FOR SELECT 1",
+        ),
+        ("ROLLBACK TO here", params![], "ROLLBACK TO here"),
+    ] {
+        assert_eq!(mysql(sql, &given).as_deref(), Ok(text), "{sql}");
+    }
+    for (sql, said) in [
+        ("SELECT /*! 1 */", "/*! */ is no comment"),
+        ("SELECT /*M!100000 1 */", "/*! */ is no comment"),
+        ("/*!50000 DROP */ TABLE t", "/*! */ is no comment"),
+        (r"SELECT 'a\'", "not closed"),
+        (r"SELECT 'a\", "not closed"),
+        ("SELECT `a", "not closed"),
+        ("SELECT @a", "are no placeholders"),
+        ("SELECT $1", "are no placeholders"),
+        ("SELECT ??", "are no placeholders"),
+        ("SELECT 1; SELECT 2", "one statement"),
+        ("SELECT 1;-- x\nSELECT 2", "one statement"),
+        ("xa start 'a'", "begin()"),
+        ("START TRANSACTION", "begin()"),
+        ("rollback", "rollback()"),
+        ("SET sql_mode = ''", "change the connection"),
+        ("SET @@session.sql_mode = ''", "change the connection"),
+        ("use other", "change the connection"),
+        ("LOCK TABLES a READ", "change the connection"),
+        ("# nothing", "empty"),
+    ] {
+        let error = mysql(sql, &params![]).unwrap_err();
+        assert!(error.contains(said), "{sql}: {error}");
+    }
+}
+
+#[cfg(feature = "database-mysql")]
+#[test]
+fn what_changes_a_schema_is_told_by_its_first_word() {
+    let ends = |sql: &str| {
+        let statement = Statement::parse(sql, Dialect::MySql).unwrap();
+        statement.ends_transaction()
+    };
+    for sql in [
+        "CREATE TABLE t (a INT)",
+        "/* x */ drop table t",
+        "TRUNCATE t",
+    ] {
+        assert!(ends(sql), "{sql}");
+    }
+    for sql in [
+        "CREATE TEMPORARY TABLE t (a INT)",
+        "INSERT INTO t VALUES (1)",
+        "SELECT 'create'",
+    ] {
+        assert!(!ends(sql), "{sql}");
     }
 }
