@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from tests.mariadb_server import Server as MariaDB
 from tests.postgres_server import Server
 
 NUMBERS = itertools.count()
@@ -29,3 +30,16 @@ def postgres_url(postgres):
     yield postgres.url(name=name)
     postgres.empty(name)
     FREE.append(name)
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    server = MariaDB()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def mariadb_url(mariadb):
+    """The URL of an empty database."""
+    return mariadb.empty("tested")

@@ -453,3 +453,16 @@ def test_the_sql_block_gives_the_same_on_postgresql(postgres_url):
             assert client.get(f"/users/{quote(injection)}").status_code == 422
         assert client.get("/users/1").json() == {"id": 1, "name": "Ann"}
     module.db.close()
+
+
+def test_the_sql_block_gives_the_same_on_mysql(mariadb_url):
+    source = block("SQL Injection Prevention", "Best Practices")
+    db = Database(mariadb_url)
+    db.execute("CREATE TABLE users (id SERIAL PRIMARY KEY, name TEXT)")
+    db.execute("INSERT INTO users (name) VALUES ('Ann'), ('Bob')")
+    db.close()
+    module = load(source.replace("sqlite:///app.db", mariadb_url), "guide_12")
+    with TestClient(module.app) as client:
+        answer = client.get("/users/2")
+        assert (answer.status_code, answer.json()) == (200, {"id": 2, "name": "Bob"})
+    module.db.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import socket
-import subprocess
 import threading
 import time
 import uuid
@@ -22,6 +21,7 @@ from apifrom.database import (
 )
 from apifrom.exceptions import ConfigurationError
 from apifrom.testing import TestClient
+from tests.certificates import signed
 from tests.postgres_server import PASSWORD, Server
 
 
@@ -385,18 +385,6 @@ def test_modes_that_protect_nothing_are_refused_at_start(mode):
     with pytest.raises(ConfigurationError, match="sslmode=verify-full") as caught:
         Database(f"postgresql://ann:hunter2@db.example.com/app?sslmode={mode}")
     assert "hunter2" not in str(caught.value)
-
-
-def signed(folder, name, *, by=None, host=None):
-    """Makes a key, and a certificate that is its own authority or signed by another."""
-    subject = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    subject += ["-keyout", folder / f"{name}.key", "-subj", f"/CN={name}"]
-    made = ["openssl", "req", "-x509", *subject, "-days", "2", "-out", folder / f"{name}.pem"]
-    if by is not None:
-        made += ["-CA", folder / f"{by}.pem", "-CAkey", folder / f"{by}.key"]
-        made += ["-addext", f"subjectAltName=DNS:{host}", "-addext", "basicConstraints=CA:FALSE"]
-    subprocess.run(made, check=True, capture_output=True)
-    return folder / f"{name}.pem"
 
 
 def test_a_server_must_prove_who_it_is(postgres, tmp_path):

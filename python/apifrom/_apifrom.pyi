@@ -1132,7 +1132,10 @@ class Executed:
         """How many rows were inserted, changed or deleted."""
     @property
     def last_id(self) -> int:
-        """The key of the row that was inserted last on this connection; 0 where there is none."""
+        """The key of the row that was inserted last; of several on MySQL, of the first.
+
+        SQLite: on this connection. PostgreSQL: what `RETURNING` gave first. 0 where there is none.
+        """
 
 @final
 class DatabaseStats:
@@ -1205,13 +1208,15 @@ class BaseDatabase:
 
         Args:
             url: `sqlite:///app.db` in the working directory, `sqlite:////var/app.db`, or
-                `sqlite://:memory:`, which has one connection; or
-                `postgresql://user:password@host:5432/name`, by TLS where the host is elsewhere.
+                `sqlite://:memory:`, which has one connection;
+                `postgresql://user:password@host:5432/name` or
+                `mysql://user:password@host:3306/name` (`mariadb://` as well), by TLS where the
+                host is elsewhere.
             pool_size: How many connections there may be: 1 to 1000.
             patience: How long a caller waits for a connection, or for a lock, in seconds: a
                 thousandth to 3600.
-            deadline: How long a statement may run on PostgreSQL before it is cancelled, in seconds:
-                a thousandth to 3600. Not for migrations.
+            deadline: How long a statement may run on PostgreSQL or MySQL before it is cancelled,
+                in seconds: a thousandth to 3600. Not for migrations.
 
         Raises:
             ConfigurationError: What is wrong, all of it.

@@ -24,7 +24,11 @@ mod store;
 
 pub mod check;
 pub mod cookie;
-#[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
+#[cfg(any(
+    feature = "database-mysql",
+    feature = "database-postgres",
+    feature = "database-sqlite"
+))]
 pub mod database;
 pub mod extract;
 pub mod files;
@@ -40,7 +44,11 @@ pub use self::api::{Api, Install, IntoLayer, Layered, StageLayer};
 pub use self::caller::{ApiKey, Jwt, OAuth2Token, Username};
 pub use self::clock::{Clock, ManualClock, SystemClock, runtime_has_timers};
 pub use self::config::{ApiConfig, DefaultAccess, ServerConfig, TlsConfig};
-#[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
+#[cfg(any(
+    feature = "database-mysql",
+    feature = "database-postgres",
+    feature = "database-sqlite"
+))]
 pub use self::database::{Database, DatabaseError};
 pub use self::endpoint::{Binding, Endpoint, EndpointSpec, Router};
 pub use self::engine::{Call, Engine};

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::error::DatabaseError;
+#[cfg(feature = "database-mysql")]
+use super::mysql;
 #[cfg(feature = "database-postgres")]
 use super::postgres;
 use super::rows::Rows;
@@ -17,14 +19,17 @@ use super::value::Parameters;
 pub struct Executed {
     /// How many rows were inserted, changed or deleted.
     pub rows: u64,
-    /// SQLite: the key of the row that was inserted last on this connection. PostgreSQL: the whole number
-    /// that `RETURNING` gave first of the last row. 0 where there is none.
+    /// SQLite: the key of the row that was inserted last on this connection. MySQL: the key that
+    /// `AUTO_INCREMENT` gave first in this statement. PostgreSQL, and MariaDB as well: the whole number that
+    /// `RETURNING` gave first of the last row. 0 where there is none.
     pub last_id: i64,
 }
 
 /// Where a database is.
 #[derive(Debug)]
 pub(super) enum Place {
+    #[cfg(feature = "database-mysql")]
+    MySql(mysql::Place),
     #[cfg(feature = "database-postgres")]
     Postgres(Box<postgres::Place>),
     #[cfg(feature = "database-sqlite")]
@@ -43,18 +48,21 @@ impl Place {
             "postgresql" | "postgres" => postgres::Place::parse(url)
                 .map(Box::new)
                 .map(Self::Postgres),
+            #[cfg(feature = "database-mysql")]
+            "mysql" | "mariadb" => mysql::Place::parse(url).map(Self::MySql),
             #[cfg(not(feature = "database-sqlite"))]
             "sqlite" => Err("SQLite is the feature database-sqlite, which is off".into()),
             #[cfg(not(feature = "database-postgres"))]
             "postgresql" | "postgres" => {
                 Err("PostgreSQL is the feature database-postgres, which is off".into())
             }
-            "mysql" | "mariadb" => Err(format!(
-                "expected sqlite:///… or postgresql://…: {scheme} is not supported yet"
-            )),
+            #[cfg(not(feature = "database-mysql"))]
+            "mysql" | "mariadb" => {
+                Err("MySQL and MariaDB are the feature database-mysql, which is off".into())
+            }
             _ => Err(
-                "expected sqlite:///app.db, sqlite:////var/app.db, sqlite://:memory: or \
-                      postgresql://user:password@host/name"
+                "expected sqlite:///app.db, sqlite:////var/app.db, sqlite://:memory:, \
+                      postgresql://user:password@host/name or mysql://user:password@host/name"
                     .into(),
             ),
         }
@@ -62,6 +70,8 @@ impl Place {
 
     pub(super) fn dialect(&self) -> Dialect {
         match self {
+            #[cfg(feature = "database-mysql")]
+            Self::MySql(_) => Dialect::MySql,
             #[cfg(feature = "database-postgres")]
             Self::Postgres(_) => Dialect::Postgres,
             #[cfg(feature = "database-sqlite")]
@@ -72,6 +82,8 @@ impl Place {
     /// True where there can be one connection alone.
     pub(super) fn is_single(&self) -> bool {
         match self {
+            #[cfg(feature = "database-mysql")]
+            Self::MySql(_) => false,
             #[cfg(feature = "database-postgres")]
             Self::Postgres(_) => false,
             #[cfg(feature = "database-sqlite")]
@@ -81,7 +93,7 @@ impl Place {
 
     /// True where every call waits for a server.
     pub(super) fn is_remote(&self) -> bool {
-        self.dialect() == Dialect::Postgres
+        self.dialect() != Dialect::Sqlite
     }
 
     pub(super) fn open(
@@ -91,6 +103,11 @@ impl Place {
     ) -> Result<Session, DatabaseError> {
         let _ = deadline;
         match self {
+            #[cfg(feature = "database-mysql")]
+            Self::MySql(place) => {
+                let session = place.open(patience, deadline)?;
+                Ok(Session::MySql(Box::new(session)))
+            }
             #[cfg(feature = "database-postgres")]
             Self::Postgres(place) => {
                 let session = place.open(patience, deadline)?;
@@ -104,17 +121,22 @@ impl Place {
 
 /// One open connection.
 pub(super) enum Session {
+    #[cfg(feature = "database-mysql")]
+    MySql(Box<mysql::Session>),
     #[cfg(feature = "database-postgres")]
     Postgres(Box<postgres::Session>),
     #[cfg(feature = "database-sqlite")]
     Sqlite(sqlite::Session),
 }
 
+/// Servers have one face; SQLite's may be another.
 macro_rules! each {
-    ($session:expr, $known:ident => $postgres:expr, $sqlite:expr) => {
+    ($session:expr, $known:ident => $server:expr, $sqlite:expr) => {
         match $session {
+            #[cfg(feature = "database-mysql")]
+            Session::MySql($known) => $server,
             #[cfg(feature = "database-postgres")]
-            Session::Postgres($known) => $postgres,
+            Session::Postgres($known) => $server,
             #[cfg(feature = "database-sqlite")]
             Session::Sqlite($known) => $sqlite,
         }
@@ -156,7 +178,34 @@ impl Session {
 
     /// Runs a migration, which may be several statements.
     pub(super) fn run_all(&self, sql: &str) -> Result<(), DatabaseError> {
-        each!(self, known => known.run_all(sql), known.run_all(sql))
+        match self {
+            #[cfg(feature = "database-mysql")]
+            Self::MySql(known) => known.run_all(sql).map_err(|(_, error)| error),
+            #[cfg(feature = "database-postgres")]
+            Self::Postgres(known) => known.run_all(sql),
+            #[cfg(feature = "database-sqlite")]
+            Self::Sqlite(known) => known.run_all(sql),
+        }
+    }
+
+    /// The same, and whether a part of it may have been done where it fails.
+    #[cfg(feature = "database-mysql")]
+    pub(super) fn run_marked(&self, sql: &str) -> Result<(), (bool, DatabaseError)> {
+        match self {
+            Self::MySql(known) => known.run_all(sql),
+            #[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
+            other => other.run_all(sql).map_err(|error| (true, error)),
+        }
+    }
+
+    /// Lets other processes run migrations again, where a transaction's end does not.
+    #[cfg(feature = "database-mysql")]
+    pub(super) fn finish_migrations(&self) -> Result<(), DatabaseError> {
+        match self {
+            Self::MySql(known) => known.finish_migrations(),
+            #[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
+            _ => Ok(()),
+        }
     }
 
     /// Makes the table of the migrations, and keeps other processes from running any meanwhile.

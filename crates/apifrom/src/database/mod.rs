@@ -42,9 +42,14 @@ mod backend;
 mod compose;
 mod error;
 mod migration;
+#[cfg(feature = "database-mysql")]
+mod mysql;
 mod pool;
 #[cfg(feature = "database-postgres")]
 mod postgres;
+mod reader;
+#[cfg(any(feature = "database-mysql", feature = "database-postgres"))]
+mod remote;
 mod rows;
 #[cfg(feature = "database-sqlite")]
 mod sqlite;
@@ -97,8 +102,8 @@ pub struct DatabaseOptions {
     /// How long a caller waits for a connection, or for a lock: a millisecond to an hour. Defaults to
     /// five seconds.
     pub patience: Duration,
-    /// How long a statement may run on PostgreSQL before it is cancelled: a millisecond to an hour. Not for
-    /// migrations. Defaults to thirty seconds.
+    /// How long a statement may run on PostgreSQL or MySQL before it is cancelled: a millisecond to an
+    /// hour. Not for migrations. Defaults to thirty seconds.
     pub deadline: Duration,
 }
 
@@ -114,8 +119,9 @@ impl Default for DatabaseOptions {
 
 impl Database {
     /// The database at `url`: `sqlite:///app.db` in the working directory, `sqlite:////var/app.db`,
-    /// `sqlite://:memory:`, or `postgresql://user:password@host:5432/name`. Nothing is opened before it is used, so that a server starts though its
-    /// database does not answer yet; [`Database::ping`] opens it.
+    /// `sqlite://:memory:`, `postgresql://user:password@host:5432/name`, or
+    /// `mysql://user:password@host:3306/name` (`mariadb://` as well). Nothing is opened before it is used, so
+    /// that a server starts though its database does not answer yet; [`Database::ping`] opens it.
     ///
     /// # Errors
     /// When `url` names no database that is known.

@@ -14,6 +14,8 @@ use super::{Database, Lent, only};
 /// On SQLite it takes the right to write when it begins, so that two never wait for each other in a circle.
 /// On PostgreSQL it has the server's own isolation, by default "read committed": what is read to be written
 /// again is read with `FOR UPDATE`. A statement that failed there ends it: it can only be rolled back.
+/// On MySQL the server's own isolation is "repeatable read" by default, and `FOR UPDATE` is needed as well; a
+/// statement that failed is undone alone, a deadlock undoes all of it, and what changes a schema is refused.
 pub struct Transaction {
     database: Database,
     /// `None` when it is over.

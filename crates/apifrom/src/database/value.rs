@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub enum Value {
     /// `NULL`.
     Null,
-    /// Yes or no. SQLite has no such columns and keeps 1 or 0.
+    /// Yes or no. SQLite and MySQL have no such columns and keep 1 or 0.
     Bool(bool),
     /// A whole number of 64 bits.
     Integer(i64),

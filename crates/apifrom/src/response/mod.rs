@@ -15,7 +15,11 @@ pub use self::answer::{
 pub use self::body::{ResponseBody, StreamError};
 pub(crate) use self::caching::keep_cookies_private;
 pub use self::into_response::IntoResponse;
-#[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
+#[cfg(any(
+    feature = "database-mysql",
+    feature = "database-postgres",
+    feature = "database-sqlite"
+))]
 pub(crate) use self::into_response::json;
 pub use self::problem::Problem;
 pub(crate) use self::problem::{Disclosure, shape, shape_answered};

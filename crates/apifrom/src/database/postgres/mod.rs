@@ -15,63 +15,10 @@ mod values;
 pub(super) use self::place::Place;
 pub(super) use self::session::Session;
 
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
 use super::error::{DatabaseError, DatabaseErrorKind};
-
-/// The runtime of the connections. A process that was forked off needs one of its own.
-fn runtime() -> Result<Handle, DatabaseError> {
-    static RUNTIME: Mutex<Option<(u32, Runtime)>> = Mutex::new(None);
-    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    if let Some((owner, runtime)) = &*runtime
-        && *owner == process
-    {
-        return Ok(runtime.handle().clone());
-    }
-    let made = Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("apifrom-postgres")
-        .enable_all()
-        .build()
-        .map_err(|error| DatabaseError::unavailable(format!("no thread can be made: {error}")))?;
-    let handle = made.handle().clone();
-    // The threads of the other one stayed behind in the process that forked.
-    std::mem::forget(runtime.replace((process, made)));
-    Ok(handle)
-}
-
-/// Why there is no result.
-enum NoResult {
-    TooLate,
-    Lost,
-}
-
-/// Waits so long for `work`, which goes on elsewhere; blocks, wherever it is called.
-fn wait<T: Send + 'static>(
-    runtime: &Handle,
-    limit: Duration,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, NoResult> {
-    let (sender, receiver) = sync_channel(1);
-    let task = runtime.spawn(async move {
-        // Nobody listens where it took too long.
-        let _ = sender.send(work.await);
-    });
-    receiver.recv_timeout(limit).map_err(|error| {
-        task.abort();
-        match error {
-            RecvTimeoutError::Timeout => NoResult::TooLate,
-            RecvTimeoutError::Disconnected => NoResult::Lost,
-        }
-    })
-}
 
 /// When an error came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

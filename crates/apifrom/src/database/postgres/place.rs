@@ -2,20 +2,15 @@
 
 use std::fmt;
 use std::panic::RefUnwindSafe;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::error::DatabaseError;
-use super::{NoResult, Phase, Session, converted, runtime, wait};
+use super::super::remote::{NoResult, is_loopback, needs_tls, runtime, tls, wait};
+use super::{Phase, Session, converted};
 
 /// A server, and who asks it.
 pub(in super::super) struct Place {
@@ -60,18 +55,7 @@ impl Place {
                 .get_hostaddrs()
                 .iter()
                 .all(std::net::IpAddr::is_loopback);
-        let needs_tls = match own.mode.as_deref() {
-            Some("disable") => false,
-            Some("require" | "verify-ca" | "verify-full") => true,
-            None => !is_near || own.roots.is_some(),
-            Some(_) => {
-                return Err(
-                    "expected sslmode=verify-full, where the server proves who it is, or \
-                     sslmode=disable; other modes protect nothing"
-                        .into(),
-                );
-            }
-        };
+        let needs_tls = needs_tls(own.mode.as_deref(), is_near, own.roots.is_some())?;
         config.ssl_mode(if needs_tls {
             SslMode::Require
         } else {
@@ -80,7 +64,7 @@ impl Place {
         if config.get_application_name().is_none() {
             config.application_name("apifrom");
         }
-        let tls = connector(own.roots.as_deref())?;
+        let tls = MakeRustlsConnect::new(tls(own.roots.as_deref())?);
         Ok(Self { config, tls })
     }
 
@@ -190,50 +174,8 @@ fn taken_apart(url: &str) -> Result<(String, Own), String> {
 fn is_near(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost"
-                || name
-                    .trim_matches(['[', ']'])
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|address| address.is_loopback())
-        }
+        Host::Tcp(name) => is_loopback(name),
     }
-}
-
-/// TLS that believes the certificates in the file `roots`, or those of this machine.
-fn connector(roots: Option<&str>) -> Result<MakeRustlsConnect, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let config = match roots {
-        Some(path) => trusting(builder, Path::new(path))?,
-        None => builder
-            .with_platform_verifier()
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth(),
-    };
-    Ok(MakeRustlsConnect::new(config))
-}
-
-fn trusting(
-    builder: ConfigBuilder<ClientConfig, rustls::WantsVerifier>,
-    path: &Path,
-) -> Result<ClientConfig, String> {
-    let shown = path.display();
-    let mut roots = RootCertStore::empty();
-    let found = CertificateDer::pem_file_iter(path)
-        .map_err(|error| format!("sslrootcert {shown}: {error}"))?;
-    for certificate in found {
-        let certificate = certificate.map_err(|error| format!("sslrootcert {shown}: {error}"))?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("sslrootcert {shown}: {error}"))?;
-    }
-    if roots.is_empty() {
-        return Err(format!("sslrootcert {shown}: expected certificates in PEM"));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

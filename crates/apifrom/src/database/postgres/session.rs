@@ -15,11 +15,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::backend::Executed;
 use super::super::error::DatabaseError;
+use super::super::remote::{NoResult, wait};
 use super::super::rows::{Columns, Rows};
 use super::super::statement::{Bound, Statement};
 use super::super::value::{Parameters, Value};
 use super::values::{Given, Read, fit, is_read};
-use super::{NoResult, Phase, converted, wait};
+use super::{Phase, converted};
 
 /// How many prepared statements a connection keeps.
 const PREPARED: usize = 128;
