@@ -93,7 +93,9 @@ def test_the_tokens_are_judged_alike_in_process(app, client, events, canary):
     refused = [event for event in events if event.levelno >= logging.WARNING]
     names = [name for name, _ in expected]
     assert list(zip(names, [event.reason for event in refused], strict=True)) == expected
-    assert not any("eyJ" in str(vars(event)) for event in events)
+    # The id of a request is made of the letters that a token begins with.
+    told = [str({**vars(event), "request_id": None}) for event in events]
+    assert not any("eyJ" in text for text in told)
 
 
 @contextlib.contextmanager
