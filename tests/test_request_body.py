@@ -90,6 +90,38 @@ def test_json_that_the_engine_refuses_is_refused_here_as_well(post, content, sta
     assert response.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"-0", b"-0.0", b"1.0", b"1E5", b"1e-400", b"0.1", b"2.2250738585072011e-308"),
+        *(b"12345678901234567.5", b"18446744073709551616", b"-9223372036854775809"),
+        pytest.param(b"9" * 4300, id="as many digits as may be"),
+        pytest.param(b"[" * 127 + b"]" * 127, id="as deep as may be"),
+        *(
+            b'"\\u0000"',
+            b'"\\ud83d\\ude00"',
+            '"grün 緑"'.encode(),
+            b'"\x7f"',
+            b'{"": ""}',
+            b" \n[ ]\t",
+        ),
+    ],
+)
+def test_json_comes_to_what_it_does_everywhere(content):
+    app = API(max_json_depth=1000)
+    found = []
+
+    @app.post("/")
+    def handler(request) -> None:
+        found.append(request.json())
+
+    with TestClient(app) as client:
+        assert client.post("/", content=content, headers=JSON).status_code == 204
+    (found,) = found
+    expected = json.loads(content)
+    assert (repr(found), type(found)) == (repr(expected), type(expected))
+
+
 def test_a_form_is_read(post):
     response = post("form", b"a=1&b=x+y%21&a=2", FORM)
     assert response.json() == {"found": {"a": "1", "b": "x y!"}}
