@@ -1,9 +1,11 @@
 """Answers whose body is made while it is sent, and work that is done afterwards."""
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from apifrom import API, HTTPException
 from apifrom.responses import BackgroundTask, BackgroundTasks, JSONResponse, StreamingResponse
 from apifrom.testing import TestClient
+from tests.serving import serving
 
 
 def ask(handler, method="GET"):
@@ -387,6 +390,78 @@ def test_background_work_begins_only_when_the_body_is_over():
         client.get("/")
         assert done.wait(5)
     assert events == [*range(100), "work"]
+
+
+def works(events):
+    """Three tasks that take a while, in the pool and on the loop."""
+
+    def slow(name):
+        time.sleep(0.3)
+        events.append(name)
+
+    async def slow_too(name):
+        await asyncio.sleep(0.3)
+        events.append(name)
+
+    tasks = BackgroundTasks()
+    tasks.add_task(slow, "first")
+    tasks.add_task(slow_too, "second")
+    tasks.add_task(slow, "third")
+    return tasks
+
+
+def test_background_work_is_done_before_a_client_that_closes_ends_the_lifespan():
+    events = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        yield
+        events.append("lifespan")
+
+    app = API(lifespan=lifespan)
+
+    @app.get("/")
+    def handler():
+        return JSONResponse({"a": 1}, background=works(events))
+
+    with TestClient(app) as client:
+        assert client.get("/").json() == {"a": 1}
+    assert events == ["first", "second", "third", "lifespan"]
+
+
+ENDS = """
+import contextlib, time, apifrom
+from apifrom.responses import JSONResponse
+from tests.test_returns_streams import works
+
+
+class Said(list):
+    append = staticmethod(lambda event: print(event, flush=True))
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    yield
+    Said.append("lifespan")
+
+
+app = apifrom.API(lifespan=lifespan)
+
+
+@app.get("/")
+def handler():
+    return JSONResponse({"a": 1}, background=works(Said))
+
+
+app.run(port=0)
+"""
+
+
+def test_a_server_that_is_stopped_does_the_work_behind_its_answers_first(capfd):
+    with serving(ENDS) as port:
+        answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
+        assert answer.read() == b'{"a":1}'
+    assert capfd.readouterr().out.split() == ["first", "second", "third", "lifespan"]
 
 
 @pytest.mark.parametrize("function", [None, 7, "print"])

@@ -114,19 +114,23 @@ def _check(row: Row, running: Running, options: Options, refusals: Sequence[Requ
         if refusals:
             once = Stream("main", 1, refusals, limit=len(refusals))
             drive(running, options.cores, [once], seconds=5)
-        main = Stream("main", options.connections, row.entry.requests)
+        main = _stream(row, options)
         drive(running, options.cores, [main], seconds=FIRST_WARM_UP)
     except (LoadError, StartError) as error:
         row.failure = str(error)
 
 
 def _round(row: Row, running: Running, options: Options) -> None:
-    main = Stream("main", options.connections, row.entry.requests)
+    main = _stream(row, options)
     try:
         report = drive(running, options.cores, [main], seconds=options.seconds, warm_up=WARM_UP)
         row.reports.append(report)
     except (LoadError, StartError) as error:
         row.failure = str(error)
+
+
+def _stream(row: Row, options: Options) -> Stream:
+    return Stream("main", options.connections * row.entry.workers, row.entry.requests)
 
 
 def _rss(row: Row, running: Running) -> float:

@@ -25,7 +25,7 @@ SCENARIO = Scenario(
         Entry("apifrom, Rust", servers.OURS_RUST, greetings()),
         Entry("apifrom, def", servers.OURS_PYTHON, greetings()),
         Entry("apifrom, async def", servers.OURS_PYTHON, greetings("/ahello")),
-        Entry("apifrom, def, 2 workers", servers.OURS_WORKERS, greetings()),
+        Entry("apifrom, def, 2 workers", servers.OURS_WORKERS, greetings(), workers=2),
         Entry("FastAPI", servers.FASTAPI, greetings()),
         Entry("Granian RSGI", servers.GRANIAN, greetings()),
         Entry("axum", servers.AXUM, greetings()),

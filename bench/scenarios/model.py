@@ -39,11 +39,14 @@ class Entry:
         label: The row's name; targets and references use it.
         server: The program that answers; several rows may share one.
         requests: What is sent, in turn.
+        workers: How many processes answer. Each has as many connections as a server that is one
+            process, since it is the load of many that they are started for.
     """
 
     label: str
     server: Server
     requests: Sequence[Request]
+    workers: int = 1
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ use apifrom::{ServeError, ServerConfig};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
+use tokio::sync::Notify;
+
 use crate::freeze::PyEngine;
 use crate::logging::PythonSink;
 use crate::reactor::Worker;
@@ -23,7 +25,8 @@ pyo3::create_exception!(
     "The server could not start: the address is taken, or the program's own start-up failed."
 );
 
-/// How long what the program left running on the loop has once the server has ended.
+/// How long what follows the answers has once the server has ended, and then what the program left
+/// running on the loop.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The place of this process among those that serve together.
@@ -102,9 +105,11 @@ fn run(
 ) -> PyResult<bool> {
     let stopper = server.stopper();
     let asked = Arc::new(AtomicBool::new(false));
+    let impatient = Arc::new(Notify::new());
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let stopper = stopper.clone();
         let asked = Arc::clone(&asked);
+        let impatient = Arc::clone(&impatient);
         worker.on_signal(py, signal, move || {
             if is_supervised {
                 // A terminal sends SIGINT to all processes, and a service manager SIGTERM, which the
@@ -114,6 +119,7 @@ fn run(
                 }
             } else if asked.swap(true, Ordering::Relaxed) {
                 stopper.cut();
+                impatient.notify_one();
             } else {
                 stopper.stop();
             }
@@ -121,7 +127,15 @@ fn run(
     }
     start(worker, lifespan)?;
     let serving = server.serve(engine.engine.clone(), std::future::pending());
-    let result = worker.run(py, serving)?;
+    let shared = Arc::clone(worker.handle().shared());
+    let result = worker.run(py, async move {
+        let served = serving.await;
+        tokio::select! {
+            () = shared.settled(PATIENCE) => {}
+            () = impatient.notified() => {}
+        }
+        served
+    })?;
     let left = worker.complete(&lifespan.call_method0("stop")?);
     let ended = result.map_err(failed)?;
     left?;

@@ -146,7 +146,11 @@ fn serve(
     let _ = ready.send(worker.handle().clone());
     drop(ready);
     let stopped = Arc::clone(state);
-    let ran = worker.run(py, async move { stopped.stop.notified().await });
+    let shared = Arc::clone(worker.handle().shared());
+    let ran = worker.run(py, async move {
+        stopped.stop.notified().await;
+        shared.settled(PATIENCE).await;
+    });
     let torn_down = teardown(py, &worker);
     worker.close(py, PATIENCE)?;
     ran.and(torn_down)

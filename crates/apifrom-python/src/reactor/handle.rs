@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use pyo3::prelude::*;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::dispatch::Queued;
@@ -55,6 +57,9 @@ pub(crate) struct Shared {
     /// None once the worker has closed.
     errands: Mutex<Option<Vec<Errand>>>,
     context: Py<PyAny>,
+    /// How many answers have work after them that has not ended.
+    afterwork: AtomicUsize,
+    settled: Notify,
 }
 
 impl Shared {
@@ -65,7 +70,30 @@ impl Shared {
             stopping: AtomicBool::new(false),
             errands: Mutex::new(Some(Vec::new())),
             context,
+            afterwork: AtomicUsize::new(0),
+            settled: Notify::new(),
         }
+    }
+
+    /// Has the end of the worker wait until the returned value is dropped.
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        self.afterwork.fetch_add(1, Ordering::Relaxed);
+        Hold(Arc::clone(self))
+    }
+
+    /// Ends when nothing holds the worker's end back any more, or when `patience` is over.
+    pub(crate) async fn settled(&self, patience: Duration) {
+        let settled = async {
+            loop {
+                let notified = self.settled.notified();
+                if self.afterwork.load(Ordering::Acquire) == 0 {
+                    break;
+                }
+                notified.await;
+            }
+        };
+        // What takes longer says so itself when it is given up.
+        let _ = tokio::time::timeout(patience, settled).await;
     }
 
     /// The context that each call's own is copied from.
@@ -137,6 +165,17 @@ impl Shared {
     pub(super) fn wake(&self) {
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
+        }
+    }
+}
+
+/// Holds the end of a worker back while it lives.
+pub(crate) struct Hold(Arc<Shared>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.0.afterwork.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.settled.notify_waiters();
         }
     }
 }

@@ -26,7 +26,7 @@ mod worker;
 
 pub(crate) use self::background::Background;
 pub(crate) use self::guest::{inside, join, make_guest_calls};
-pub(crate) use self::handle::{Errand, Shared};
+pub(crate) use self::handle::{Errand, Hold, Shared};
 pub(crate) use self::local::{Local, enqueue, is_ours, wake, with_local};
 pub(crate) use self::worker::Worker;
 

@@ -5,7 +5,8 @@
 //! 2. Tasks run one after the other: a `def` in the pool, an `async def` as a task on the loop.
 //! 3. A task that fails is logged, and the next one begins.
 //!
-//! A worker that closes meanwhile takes what has not ended with it, and says so in the log.
+//! A worker that is asked to stop gives the work some seconds; what has not begun by then is dropped,
+//! which the log says.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit, intern};
 
 use crate::dispatch::{Route, Work};
-use crate::reactor::{self, Shared, ffi};
+use crate::reactor::{self, Hold, Shared, ffi};
 use crate::reply::log_failure;
 use crate::stream::{Lanes, detached};
 
@@ -173,6 +174,7 @@ pub(crate) struct Pending {
     lanes: Lanes,
     request_id: RequestId,
     shared: Option<Arc<Shared>>,
+    held: Option<Hold>,
 }
 
 impl Pending {
@@ -190,6 +192,7 @@ impl Pending {
             lanes: Lanes::of(py),
             request_id,
             shared: None,
+            held: None,
         })
     }
 
@@ -198,6 +201,7 @@ impl Pending {
         if self.shared.is_none() {
             self.shared = reactor::with_local(|local| Arc::clone(local.shared()));
         }
+        self.held = self.shared.as_ref().map(Shared::hold);
         self.next();
     }
 
