@@ -64,7 +64,7 @@ soak: ## Mixed load on both faces for MINUTES=10 each: nothing wrong, nothing ke
 	bench/run --strict soak --minutes $(MINUTES)
 
 .PHONY: sqlmap
-sqlmap: develop ## Let sqlmap loose on the demo, on SQLite and PostgreSQL; takes an hour
+sqlmap: develop ## Let sqlmap loose on the demo, on each database; takes hours
 	scripts/prerequisites gates
 	test -x .cache/sqlmap/bin/sqlmap || "$(PYTHON)" -m venv .cache/sqlmap
 	.cache/sqlmap/bin/pip install -q --disable-pip-version-check -r requirements/sqlmap.txt

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
-from tests.mariadb_server import Server as MariaDB
-from tests.postgres_server import Server
-
-NUMBERS = itertools.count()
-FREE = []
+from tests.mariadb_server import MariaDB
+from tests.postgres_server import PostgreSQL
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    server = Server()
+    server = PostgreSQL()
     yield server
     server.close()
 
@@ -23,13 +18,7 @@ def postgres():
 @pytest.fixture
 def postgres_url(postgres):
     """The URL of an empty database."""
-    # One that was emptied is as good as a new one, which is 8 MB to write and to delete.
-    name = FREE.pop() if FREE else f"app{next(NUMBERS)}"
-    if name not in postgres.made:
-        postgres.create(name)
-    yield postgres.url(name=name)
-    postgres.empty(name)
-    FREE.append(name)
+    return postgres.empty("tested")
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ import pytest
 from apifrom.testing import TestClient
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgres_url", "mariadb_url"])
 def client(request, tmp_path, monkeypatch):
     place = str(tmp_path / "demo.db")
-    if request.param == "postgresql":
-        place = request.getfixturevalue("postgres_url")
+    if request.param != "sqlite":
+        place = request.getfixturevalue(request.param)
     monkeypatch.setenv("DEMO_DATABASE", place)
     for name in [name for name in sys.modules if name.startswith("examples.python.demo")]:
         del sys.modules[name]

@@ -10,7 +10,6 @@ import uuid
 
 import pytest
 
-from apifrom import API
 from apifrom.database import (
     Database,
     DatabaseUnavailable,
@@ -21,10 +20,8 @@ from apifrom.database import (
     insecure_raw,
     sql,
 )
-from apifrom.exceptions import ConfigurationError
-from apifrom.testing import TestClient
 from tests.certificates import signed
-from tests.mariadb_server import PASSWORD
+from tests.database_server import PASSWORD
 
 
 @pytest.fixture
@@ -341,87 +338,6 @@ def test_long_values_go_in_several_packets_and_too_long_ones_are_refused(mariadb
         db.execute("SET GLOBAL max_allowed_packet = 16777216")
 
 
-def test_increments_of_many_threads_lose_nothing(db):
-    db.execute("CREATE TABLE counter (n INTEGER)")
-    db.execute("INSERT INTO counter VALUES (0)")
-
-    def work():
-        for _ in range(100):
-            with db.transaction() as transaction:
-                number = transaction.query_one("SELECT n FROM counter FOR UPDATE").n
-                transaction.execute("UPDATE counter SET n = ?", [number + 1])
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert db.query_one("SELECT n FROM counter") == {"n": 800}
-
-
-def test_two_that_wait_for_each_other_are_told_apart(db):
-    first, second = db.transaction(), db.transaction()
-    first.execute("UPDATE users SET age = 1 WHERE id = 1")
-    second.execute("UPDATE users SET age = 2 WHERE id = 2")
-    errors = []
-
-    def work(transaction, key):
-        try:
-            transaction.execute("UPDATE users SET age = 3 WHERE id = ?", [key])
-            transaction.commit()
-        except DatabaseUnavailable as error:
-            errors.append(str(error))
-            # What comes behind it must not be kept by itself.
-            with pytest.raises(StatementError, match="is over"):
-                transaction.execute("DELETE FROM users")
-            transaction.rollback()
-
-    threads = [threading.Thread(target=work, args=pair) for pair in ((first, 2), (second, 1))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(errors) == 1
-    assert "may be tried again" in errors[0]
-    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
-    assert db.stats().in_use == 0
-
-
-def test_a_lock_is_waited_for_so_long_as_patience_says(mariadb_url, db):
-    hasty = Database(mariadb_url, patience=0.9)
-    with db.transaction() as transaction:
-        transaction.execute("UPDATE users SET age = 1 WHERE id = 1")
-        with pytest.raises(DatabaseUnavailable, match="locked"):
-            hasty.execute("UPDATE users SET age = 2 WHERE id = 1")
-    assert hasty.execute("UPDATE users SET age = 2 WHERE id = 1").rows == 1
-    hasty.close()
-
-
-def test_a_statement_that_runs_too_long_is_ended_at_the_server(mariadb_url, db):
-    short = Database(mariadb_url, deadline=0.3)
-    begun = time.monotonic()
-    with pytest.raises(DatabaseUnavailable, match="within 300ms"):
-        short.query("SELECT sleep(60) AS v")
-    transaction = short.transaction()
-    transaction.execute("DELETE FROM users")
-    with pytest.raises(DatabaseUnavailable, match="within 300ms"):
-        transaction.query("SELECT sleep(60) AS v")
-    with pytest.raises(DatabaseUnavailable, match="is undone"):
-        transaction.commit()
-    assert time.monotonic() - begun < 5
-    running = (
-        "SELECT count(*) AS n FROM information_schema.processlist "
-        "WHERE info LIKE '%sleep(60)%' AND id <> connection_id()"
-    )
-    deadline = time.monotonic() + 10
-    while db.query_one(running).n and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert db.query_one(running) == {"n": 0}
-    assert short.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
-    assert (short.stats().open, short.stats().in_use) == (1, 0)
-    short.close()
-
-
 def test_a_connection_that_the_server_closed_is_not_handed_out(mariadb_url, db):
     other = Database(mariadb_url)
     number = other.query_one("SELECT connection_id() AS v").v
@@ -485,41 +401,11 @@ def test_migrations_run_once_though_many_start(mariadb_url):
     db.close()
 
 
-def test_wrong_places_are_named_without_the_password(mariadb):
-    for url, said in (
-        (mariadb.url(password="hunter2"), "Access denied"),
-        (mariadb.url(name="nowhere"), "Unknown database"),
-        (mariadb.url(port=1), "refused"),
-        (mariadb.url() + "?sslmode=verify-full", "certificate"),
-    ):
-        db = Database(url, patience=2)
-        with pytest.raises(DatabaseUnavailable, match=r"MySQL at 127\.0\.0\.1") as caught:
-            db.ping()
-        assert said in str(caught.value)
-        assert "hunter2" not in str(caught.value) + repr(db)
-        assert PASSWORD not in str(caught.value)
-        assert (db.stats().open, db.stats().in_use) == (0, 0)
-    # A place that takes connections and never answers.
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        db = Database(mariadb.url(port=silent.getsockname()[1]), patience=0.3)
-        begun = time.monotonic()
-        with pytest.raises(DatabaseUnavailable):
-            db.ping()
-        assert time.monotonic() - begun < 3
-
-
 def test_a_socket_of_this_machine_is_a_place(mariadb):
     db = Database(mariadb.socket_url())
     assert db.query_one("SELECT ? AS v", ["x"]) == {"v": "x"}
     assert PASSWORD not in repr(db)
     db.close()
-
-
-@pytest.mark.parametrize("mode", ["prefer", "allow", "hunter2"])
-def test_modes_that_protect_nothing_are_refused_at_start(mode):
-    with pytest.raises(ConfigurationError, match="sslmode=verify-full") as caught:
-        Database(f"mysql://ann:hunter2@db.example.com/app?sslmode={mode}")
-    assert "hunter2" not in str(caught.value)
 
 
 def test_a_server_must_prove_who_it_is(mariadb, tmp_path):
@@ -583,58 +469,3 @@ def test_nothing_is_said_to_a_server_that_offers_no_tls_or_is_none(first, said):
         thread.join(10)
     assert heard == [b""]
     assert "hunter2" not in str(caught.value)
-
-
-def test_a_server_that_is_killed_and_comes_back_costs_503s_and_no_committed_write(mariadb):
-    server = mariadb
-    db = Database(server.empty("killed"), pool_size=8, patience=2)
-    db.execute("CREATE TABLE kept (v VARCHAR(50) PRIMARY KEY)")
-    app = API()
-
-    @app.post("/keep/{name}")
-    def keep(name: str) -> dict:
-        with db.transaction() as transaction:
-            transaction.execute("INSERT INTO kept VALUES (?)", [name])
-        return {"name": name}
-
-    kept, statuses, slowest = [], set(), [0.0]
-    over = threading.Event()
-
-    def work(client, who):
-        number = 0
-        while not over.is_set():
-            number += 1
-            begun = time.monotonic()
-            answer = client.post(f"/keep/{who}-{number}")
-            slowest[0] = max(slowest[0], time.monotonic() - begun)
-            statuses.add(answer.status_code)
-            if answer.status_code == 200:
-                kept.append(f"{who}-{number}")
-            else:
-                assert answer.json()["type"].endswith("database_unavailable")
-                time.sleep(0.01)
-
-    with TestClient(app) as client:
-        threads = [threading.Thread(target=work, args=(client, who)) for who in range(6)]
-        for thread in threads:
-            thread.start()
-        for _ in range(2):
-            time.sleep(0.5)
-            server.stop()
-            time.sleep(0.3)
-            server.start()
-        # Writes are taken again, by however busy a machine.
-        before, deadline = len(kept), time.monotonic() + 20
-        while len(kept) <= before + len(threads):
-            assert time.monotonic() < deadline, (before, len(kept), statuses)
-            time.sleep(0.02)
-        over.set()
-        for thread in threads:
-            thread.join(30)
-            assert not thread.is_alive()
-    assert statuses == {200, 503}
-    assert slowest[0] < 10, slowest
-    found = {row.v for row in db.query("SELECT v FROM kept")}
-    assert set(kept) <= found
-    assert db.stats().in_use == 0
-    db.close()

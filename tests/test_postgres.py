@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import socket
 import threading
-import time
 import uuid
 
 import pytest
 
-from apifrom import API
 from apifrom.database import (
     Database,
     DatabaseUnavailable,
@@ -19,10 +16,8 @@ from apifrom.database import (
     UnstorableValue,
     insecure_raw,
 )
-from apifrom.exceptions import ConfigurationError
-from apifrom.testing import TestClient
 from tests.certificates import signed
-from tests.postgres_server import PASSWORD, Server
+from tests.database_server import PASSWORD
 
 
 @pytest.fixture
@@ -250,82 +245,6 @@ def test_a_changed_table_is_planned_anew(db):
     assert db.query_one("SELECT * FROM users WHERE id = 1").age == "40"
 
 
-def test_increments_of_many_threads_lose_nothing(db):
-    db.execute("CREATE TABLE counter (n INTEGER)")
-    db.execute("INSERT INTO counter VALUES (0)")
-
-    def work():
-        for _ in range(100):
-            with db.transaction() as transaction:
-                number = transaction.query_one("SELECT n FROM counter FOR UPDATE").n
-                transaction.execute("UPDATE counter SET n = ?", [number + 1])
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert db.query_one("SELECT n FROM counter") == {"n": 800}
-
-
-def test_two_that_wait_for_each_other_are_told_apart(db):
-    first, second = db.transaction(), db.transaction()
-    first.execute("UPDATE users SET age = 1 WHERE id = 1")
-    second.execute("UPDATE users SET age = 2 WHERE id = 2")
-    errors = []
-
-    def work(transaction, key):
-        try:
-            transaction.execute("UPDATE users SET age = 3 WHERE id = ?", [key])
-            transaction.commit()
-        except DatabaseUnavailable as error:
-            errors.append(str(error))
-            transaction.rollback()
-
-    threads = [threading.Thread(target=work, args=pair) for pair in ((first, 2), (second, 1))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(errors) == 1
-    assert "may be tried again" in errors[0]
-
-
-def test_a_lock_is_waited_for_so_long_as_patience_says(postgres_url, db):
-    hasty = Database(postgres_url, patience=0.3)
-    with db.transaction() as transaction:
-        transaction.execute("UPDATE users SET age = 1 WHERE id = 1")
-        with pytest.raises(DatabaseUnavailable, match="locked"):
-            hasty.execute("UPDATE users SET age = 2 WHERE id = 1")
-    assert hasty.execute("UPDATE users SET age = 2 WHERE id = 1").rows == 1
-    hasty.close()
-
-
-def test_a_statement_that_runs_too_long_is_cancelled_at_the_server(postgres_url, db):
-    short = Database(postgres_url, deadline=0.3)
-    begun = time.monotonic()
-    with pytest.raises(DatabaseUnavailable, match="within 300ms"):
-        short.query("SELECT pg_sleep(60)")
-    transaction = short.transaction()
-    transaction.execute("DELETE FROM users")
-    with pytest.raises(DatabaseUnavailable, match="within 300ms"):
-        transaction.query("SELECT pg_sleep(60)")
-    with pytest.raises((DatabaseUnavailable, StatementError)):
-        transaction.commit()
-    assert time.monotonic() - begun < 5
-    running = (
-        "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
-        "AND state = 'active' AND pid <> pg_backend_pid()"
-    )
-    deadline = time.monotonic() + 10
-    while db.query_one(running).n and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert db.query_one(running) == {"n": 0}
-    assert short.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
-    assert (short.stats().open, short.stats().in_use) == (1, 0)
-    short.close()
-
-
 def test_migrations_run_once_though_many_start(postgres_url):
     steps = [
         ("notes", "CREATE TABLE notes (id INTEGER); INSERT INTO notes VALUES (1)"),
@@ -357,36 +276,6 @@ def test_migrations_run_once_though_many_start(postgres_url):
     db.close()
 
 
-def test_wrong_places_are_named_without_the_password(postgres):
-    for url, said in (
-        (postgres.url(password="hunter2"), "password authentication failed"),
-        (postgres.url(name="nowhere"), 'database "nowhere" does not exist'),
-        (postgres.url(port=1), "refused"),
-        (postgres.url() + "?sslmode=verify-full", "TLS"),
-    ):
-        db = Database(url, patience=2)
-        with pytest.raises(DatabaseUnavailable, match=r"PostgreSQL at 127\.0\.0\.1") as caught:
-            db.ping()
-        assert said in str(caught.value)
-        assert "hunter2" not in str(caught.value) + repr(db)
-        assert PASSWORD not in str(caught.value)
-        assert (db.stats().open, db.stats().in_use) == (0, 0)
-    # A place that takes connections and never answers.
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        db = Database(postgres.url(port=silent.getsockname()[1]), patience=0.3)
-        begun = time.monotonic()
-        with pytest.raises(DatabaseUnavailable):
-            db.ping()
-        assert time.monotonic() - begun < 3
-
-
-@pytest.mark.parametrize("mode", ["prefer", "allow", "hunter2"])
-def test_modes_that_protect_nothing_are_refused_at_start(mode):
-    with pytest.raises(ConfigurationError, match="sslmode=verify-full") as caught:
-        Database(f"postgresql://ann:hunter2@db.example.com/app?sslmode={mode}")
-    assert "hunter2" not in str(caught.value)
-
-
 def test_a_server_must_prove_who_it_is(postgres, tmp_path):
     ours, others = signed(tmp_path, "ours"), signed(tmp_path, "others")
     signed(tmp_path, "server", by="ours", host="localhost")
@@ -414,65 +303,3 @@ def test_a_server_must_prove_who_it_is(postgres, tmp_path):
         assert "authentication" not in postgres.log().removeprefix(before)
     finally:
         postgres.speak_plainly()
-
-
-def test_a_server_that_is_killed_and_comes_back_costs_503s_and_no_committed_write():
-    server = Server()
-    try:
-        killed(server)
-    finally:
-        server.close()
-
-
-def killed(server):
-    db = Database(server.url(), pool_size=8, patience=2)
-    db.execute("CREATE TABLE kept (v TEXT PRIMARY KEY)")
-    app = API()
-
-    @app.post("/keep/{name}")
-    def keep(name: str) -> dict:
-        with db.transaction() as transaction:
-            transaction.execute("INSERT INTO kept VALUES (?)", [name])
-        return {"name": name}
-
-    kept, statuses, slowest = [], set(), [0.0]
-    over = threading.Event()
-
-    def work(client, who):
-        number = 0
-        while not over.is_set():
-            number += 1
-            begun = time.monotonic()
-            answer = client.post(f"/keep/{who}-{number}")
-            slowest[0] = max(slowest[0], time.monotonic() - begun)
-            statuses.add(answer.status_code)
-            if answer.status_code == 200:
-                kept.append(f"{who}-{number}")
-            else:
-                assert answer.json()["type"].endswith("database_unavailable")
-                time.sleep(0.01)
-
-    with TestClient(app) as client:
-        threads = [threading.Thread(target=work, args=(client, who)) for who in range(6)]
-        for thread in threads:
-            thread.start()
-        for _ in range(3):
-            time.sleep(0.5)
-            server.stop()
-            time.sleep(0.3)
-            server.start()
-        # Writes are taken again, by however busy a machine.
-        before, deadline = len(kept), time.monotonic() + 20
-        while len(kept) <= before + len(threads):
-            assert time.monotonic() < deadline, (before, len(kept), statuses)
-            time.sleep(0.02)
-        over.set()
-        for thread in threads:
-            thread.join(30)
-            assert not thread.is_alive()
-    assert statuses == {200, 503}
-    assert slowest[0] < 10, slowest
-    found = {row.v for row in db.query("SELECT v FROM kept")}
-    assert set(kept) <= found
-    assert db.stats().in_use == 0
-    db.close()

@@ -21,12 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.postgres_server import Server
+from tests.mariadb_server import MariaDB
+from tests.postgres_server import PostgreSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).parent.parent.parent
+SERVERS = {"postgresql": PostgreSQL, "mysql": MariaDB}
 HIGHEST = ("--level", "5", "--risk", "3")
 ALL_TECHNIQUES = "BEUSTQ"
 # Enough to find what must be found, without the ones that keep a processor busy for minutes.
@@ -199,7 +201,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.sqlmap", description=__doc__)
     parser.add_argument("sqlmap", help="the program")
-    parser.add_argument("databases", nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("databases", nargs="*", default=["sqlite", *SERVERS])
     parser.add_argument("--jobs", type=int, default=2, help="how many attacks at once")
     parser.add_argument("--keep", type=Path, help="where to leave what sqlmap wrote")
     parsed = parser.parse_args()
@@ -211,9 +213,9 @@ def main() -> int:
                 start = f"sqlite:///{folder.resolve()}/"
                 made: Callable[[str], str] = start.__add__
             else:
-                server = Server()
+                server = SERVERS[database]()
                 stack.callback(server.close)
-                made = server.create
+                made = server.empty
             good = judge(parsed.sqlmap, database, made, folder, parsed.jobs) and good
     say("nothing was found but what had to be" if good else "NOT as it must be")
     return 0 if good else 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 from apifrom.database import Database, Row
 from examples.python.demo.models import Note
 
-_MIGRATIONS = [
+# What numbers the rows has no one spelling.
+_SQLITE = [
     (
         "notes",
         """
@@ -18,8 +19,7 @@ _MIGRATIONS = [
         """,
     ),
 ]
-# What numbers the rows has no one spelling.
-_MIGRATIONS_ON_POSTGRESQL = [
+_POSTGRESQL = [
     (
         "notes",
         """
@@ -32,6 +32,26 @@ _MIGRATIONS_ON_POSTGRESQL = [
         """,
     ),
 ]
+_MYSQL = [
+    (
+        "notes",
+        """
+        CREATE TABLE IF NOT EXISTS notes (
+            id BIGINT AUTO_INCREMENT PRIMARY KEY,
+            title TEXT NOT NULL,
+            text TEXT NOT NULL,
+            is_done INTEGER NOT NULL DEFAULT 0
+        )
+        """,
+    ),
+]
+_MIGRATIONS = {
+    "sqlite": _SQLITE,
+    "postgresql": _POSTGRESQL,
+    "postgres": _POSTGRESQL,
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
+}
 _LARGEST_ID = 2**63 - 1
 
 
@@ -43,11 +63,11 @@ class NoteStore:
 
         Args:
             place: The path of an SQLite file, which is made when it is missing, or the URL of a
-                database, `postgresql://…`.
+                database, `postgresql://…` or `mariadb://…`.
         """
-        self._db = Database(place if "://" in place else f"sqlite:///{place}")
-        is_postgresql = place.startswith(("postgresql:", "postgres:"))
-        self._db.migrate(_MIGRATIONS_ON_POSTGRESQL if is_postgresql else _MIGRATIONS)
+        url = place if "://" in place else f"sqlite:///{place}"
+        self._db = Database(url)
+        self._db.migrate(_MIGRATIONS[url.partition(":")[0]])
 
     def add(self, title: str, text: str) -> Note:
         """Adds a note."""
