@@ -37,6 +37,8 @@ pub(crate) struct PythonSink {
 
 struct Queue {
     waiting: Mutex<VecDeque<Record>>,
+    /// Where the next batch but one gathers: the room of the last, so that none is asked for again.
+    spare: Mutex<VecDeque<Record>>,
     filled: Condvar,
     /// The least level, in `logging`'s tens, that each logger takes.
     levels: [AtomicU8; 3],
@@ -74,6 +76,7 @@ impl PythonSink {
         let module = py.import("apifrom._logging")?;
         let queue = Arc::new(Queue {
             waiting: Mutex::default(),
+            spare: Mutex::default(),
             filled: Condvar::new(),
             levels: [AtomicU8::new(0), AtomicU8::new(0), AtomicU8::new(0)],
             left_out: AtomicBool::new(false),
@@ -162,19 +165,23 @@ impl Queue {
     }
 
     fn take(&self) -> Batch<'_> {
+        let spare = std::mem::take(&mut *self.spare());
         let mut waiting = self.lock();
         self.delivering.fetch_add(1, Ordering::AcqRel);
         Batch {
-            records: std::mem::take(&mut *waiting),
+            records: std::mem::replace(&mut *waiting, spare),
             queue: self,
         }
     }
 
+    fn spare(&self) -> MutexGuard<'_, VecDeque<Record>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn hand_over(&self, py: Python<'_>, mut batch: Batch<'_>) {
-        let records = std::mem::take(&mut batch.records);
         let handed = self
             .refresh(py)
-            .and_then(|lines| self.deliver_batch(py, records, &lines));
+            .and_then(|lines| self.deliver_batch(py, &mut batch.records, &lines));
         if let Err(error) = handed {
             error.write_unraisable(py, None);
         }
@@ -183,7 +190,7 @@ impl Queue {
     fn deliver_batch(
         &self,
         py: Python<'_>,
-        batch: VecDeque<Record>,
+        batch: &mut VecDeque<Record>,
         lines: &Lines,
     ) -> PyResult<()> {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
@@ -194,7 +201,7 @@ impl Queue {
             handler: None,
             records: PyList::empty(py),
         };
-        for record in batch {
+        for record in batch.drain(..) {
             let place = index(record.logger);
             match lines.handlers.get(place).and_then(Option::as_ref) {
                 // A traceback has lines of its own.
@@ -221,6 +228,8 @@ struct Batch<'q> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
+        self.records.clear();
+        *self.queue.spare() = std::mem::take(&mut self.records);
         self.queue.delivering.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -92,7 +92,7 @@ impl Client {
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ip {
-            Some(ip) => write!(f, "{ip}"),
+            Some(ip) => fmt::Display::fmt(&ip, f),
             None => f.write_str("unix"),
         }
     }

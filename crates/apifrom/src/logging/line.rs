@@ -1,6 +1,5 @@
 //! A record as one line of text.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Level, Record};
@@ -54,11 +53,34 @@ fn write_time(since_epoch: Duration, into: &mut String) {
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = era * 400 + year + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    let millis = since_epoch.subsec_millis();
-    // Writing into a `String` cannot fail.
-    let _ = write!(
-        into,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
+    let millis = u64::from(since_epoch.subsec_millis());
+    for (number, digits, behind) in [
+        (year, 4, "-"),
+        (month, 2, "-"),
+        (day, 2, "T"),
+        (hour, 2, ":"),
+        (minute, 2, ":"),
+        (second, 2, "."),
+        (millis, 3, "Z"),
+    ] {
+        write_digits(number, digits, into);
+        into.push_str(behind);
+    }
+}
+
+/// Writes the last four digits of a number, or fewer of them.
+fn write_digits(number: u64, digits: usize, into: &mut String) {
+    let mut text = [b'0'; 4];
+    let mut left = number;
+    for place in text.iter_mut().rev() {
+        *place = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    let shown = text.get(text.len().saturating_sub(digits)..);
+    into.push_str(
+        shown
+            .and_then(|text| str::from_utf8(text).ok())
+            .unwrap_or_default(),
     );
 }
 

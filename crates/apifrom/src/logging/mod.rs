@@ -15,7 +15,7 @@ pub(crate) use self::failure::request_failed;
 pub(crate) use self::security::{SecurityEvent, configuration_weak};
 pub use self::trace::TracingSink;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 /// Who speaks.
@@ -66,6 +66,18 @@ pub enum FieldValue {
     Number(u64),
     /// A time in milliseconds.
     Millis(f64),
+}
+
+impl FieldValue {
+    /// Writes it as [`fmt::Display`] does; text without what a formatter costs.
+    fn append_to(&self, into: &mut String) {
+        match self {
+            Self::Text(text) => into.push_str(&escaped(text)),
+            Self::Static(text) => into.push_str(text),
+            // Writing into a `String` cannot fail.
+            other => drop(write!(into, "{other}")),
+        }
+    }
 }
 
 impl fmt::Display for FieldValue {

@@ -17,8 +17,6 @@
 //! (the method of authentication), `reason`, `subject` and `left_out` (how many events of the kind got no
 //! record before this one).
 
-use std::fmt::Write as _;
-
 use http::Method;
 
 use super::{FieldValue, Level, Logger, Record, Sink};
@@ -55,12 +53,12 @@ impl SecurityEvent<'_> {
         // Large enough for nearly all of them, so that neither grows.
         let mut message = String::with_capacity(MESSAGE);
         let mut fields = Vec::with_capacity(FIELDS);
-        // Writing into a `String` cannot fail.
-        let _ = write!(
-            message,
-            "{} client={client} method={method} route={route}",
-            self.event
-        );
+        for part in [self.event, " client=", &client, " method="] {
+            message.push_str(part);
+        }
+        method.append_to(&mut message);
+        message.push_str(" route=");
+        message.push_str(route);
         let request_id = context.notes.request_id.as_str().to_owned();
         fields.extend([
             ("client", FieldValue::Text(client)),
@@ -69,7 +67,10 @@ impl SecurityEvent<'_> {
             ("request_id", FieldValue::Text(request_id)),
         ]);
         let mut add = |name: &'static str, value: FieldValue| {
-            let _ = write!(message, " {name}={value}");
+            for part in [" ", name, "="] {
+                message.push_str(part);
+            }
+            value.append_to(&mut message);
             fields.push((name, value));
         };
         if let Some(scheme) = self.scheme {

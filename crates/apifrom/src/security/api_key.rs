@@ -418,11 +418,8 @@ impl Authenticator for ApiKey {
         Method::ApiKey
     }
 
-    fn state_name(&self) -> &str {
-        self.0
-            .name
-            .as_deref()
-            .unwrap_or_else(|| self.method().state_name())
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
 
     fn challenge(&self) -> &Challenge {

@@ -16,9 +16,14 @@ pub trait Authenticator: Send + Sync + 'static {
     /// Which method it is.
     fn method(&self) -> Method;
 
+    /// The name that was chosen for what it proves.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
     /// Under which name a handler finds what it proves.
     fn state_name(&self) -> &str {
-        self.method().state_name()
+        self.name().unwrap_or_else(|| self.method().state_name())
     }
 
     /// What a refused caller is told.

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use http::header::{COOKIE, HeaderName};
 
+use super::authenticator::{Attempt, FailureKind};
 use crate::cookie::{CookieLimits, Cookies, Found};
 use crate::request::Head;
 use crate::urlencoded::{UrlencodedLimits, fields};
@@ -59,6 +60,19 @@ impl Place {
             },
             Self::Query(name) => query(head, name),
             Self::Cookie(name) => cookie(head, name),
+        }
+    }
+
+    /// The one credential at this place.
+    ///
+    /// # Errors
+    /// What comes of a request that has none here, or several, or something that is none.
+    pub(in crate::security) fn only<'a>(&self, head: &'a Head) -> Result<Cow<'a, str>, Attempt> {
+        match self.find(head) {
+            Sent::One(credential) => Ok(credential),
+            Sent::Absent => Err(Attempt::Absent),
+            Sent::Doubled => Err(Attempt::failed(FailureKind::Ambiguous, "doubled")),
+            Sent::Malformed => Err(Attempt::failed(FailureKind::Invalid, "malformed")),
         }
     }
 

@@ -445,11 +445,8 @@ impl Authenticator for Jwt {
         Method::Jwt
     }
 
-    fn state_name(&self) -> &str {
-        self.0
-            .name
-            .as_deref()
-            .unwrap_or_else(|| self.method().state_name())
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
 
     fn challenge(&self) -> &Challenge {
@@ -462,11 +459,9 @@ impl Authenticator for Jwt {
 
     fn authenticate(&self, head: &Head, _context: &Context) -> Attempt {
         let inner = &self.0;
-        let token = match inner.place.find(head) {
-            Sent::Absent => return Attempt::Absent,
-            Sent::Doubled => return Attempt::failed(FailureKind::Ambiguous, "doubled"),
-            Sent::Malformed => return Attempt::failed(FailureKind::Invalid, "malformed"),
-            Sent::One(token) => token,
+        let token = match inner.place.only(head) {
+            Ok(token) => token,
+            Err(attempt) => return attempt,
         };
         let access_token = match inner.access_token.as_ref().map(|place| place.find(head)) {
             None | Some(Sent::Absent | Sent::Malformed) => None,

@@ -70,7 +70,7 @@ use crate::secret::Secret;
 use crate::security::authenticator::{Attempt, Authenticator, FailureKind};
 use crate::security::back_off::BackOff;
 use crate::security::challenge::Challenge;
-use crate::security::credential::{Place, Sent};
+use crate::security::credential::Place;
 use crate::security::identity::{Identity, Method};
 use crate::security::lookup::{CACHE_TTL, UserLookup, check_ttl};
 use crate::security::password::{Hash, MAX, Plain, Pool};
@@ -360,11 +360,8 @@ impl Authenticator for Basic {
         Method::Basic
     }
 
-    fn state_name(&self) -> &str {
-        self.0
-            .name
-            .as_deref()
-            .unwrap_or_else(|| self.method().state_name())
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
 
     fn challenge(&self) -> &Challenge {
@@ -376,11 +373,9 @@ impl Authenticator for Basic {
     }
 
     fn authenticate(&self, head: &Head, context: &Context) -> Attempt {
-        let encoded = match self.0.place.find(head) {
-            Sent::Absent => return Attempt::Absent,
-            Sent::Doubled => return Attempt::failed(FailureKind::Ambiguous, "doubled"),
-            Sent::Malformed => return Attempt::failed(FailureKind::Invalid, "malformed"),
-            Sent::One(encoded) => encoded,
+        let encoded = match self.0.place.only(head) {
+            Ok(encoded) => encoded,
+            Err(attempt) => return attempt,
         };
         match read(&encoded) {
             Some(sent) => self.0.judge(sent, context.client),

@@ -44,7 +44,7 @@ use self::known::Known;
 use super::authenticator::{Attempt, Authenticator, Failure, FailureKind};
 use super::back_off::BackOff;
 use super::challenge::Challenge;
-use super::credential::{Place, Sent};
+use super::credential::Place;
 use super::identity::{Identity, Method};
 use super::jose::{MAX_TOKEN, Refusal, Rules, Scratch, Token, VerificationKeys};
 use super::revocation::{Marks, Revocation};
@@ -110,11 +110,8 @@ impl Authenticator for OAuth2 {
         Method::OAuth2
     }
 
-    fn state_name(&self) -> &str {
-        self.0
-            .name
-            .as_deref()
-            .unwrap_or_else(|| self.method().state_name())
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
 
     fn challenge(&self) -> &Challenge {
@@ -126,11 +123,9 @@ impl Authenticator for OAuth2 {
     }
 
     fn authenticate(&self, head: &Head, context: &Context) -> Attempt {
-        let token = match self.0.place.find(head) {
-            Sent::Absent => return Attempt::Absent,
-            Sent::Doubled => return Attempt::failed(FailureKind::Ambiguous, "doubled"),
-            Sent::Malformed => return Attempt::failed(FailureKind::Invalid, "malformed"),
-            Sent::One(token) => token,
+        let token = match self.0.place.only(head) {
+            Ok(token) => token,
+            Err(attempt) => return attempt,
         };
         if token.len() > MAX_TOKEN {
             return Attempt::failed(FailureKind::Invalid, Refusal::TooLarge.reason());
