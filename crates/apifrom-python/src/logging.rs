@@ -6,16 +6,15 @@
 //! 2. Records wait in a queue of 8,192; what comes while it is full is counted and reported.
 //! 3. One thread delivers them, at the latest 20 ms after they were made, so that no request ever
 //!    waits for a handler that writes to a disk.
-//! 4. Where the handler of `app.run` is the only one, it is given lines, and no record of Python's is
-//!    made.
+//! 4. Where the handler of `app.run` is the only one, it is given lines, and of what happens often no
+//!    record is made: it is written as a line where it happens.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use apifrom::{FieldValue, Level, Logger, Record, Sink};
+use apifrom::{FieldValue, Level, Line, Logger, Record, Sink};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -36,12 +35,12 @@ pub(crate) struct PythonSink {
 }
 
 struct Queue {
-    waiting: Mutex<VecDeque<Record>>,
-    /// Where the next batch but one gathers: the room of the last, so that none is asked for again.
-    spare: Mutex<VecDeque<Record>>,
+    waiting: Mutex<Waiting>,
     filled: Condvar,
     /// The least level, in `logging`'s tens, that each logger takes.
     levels: [AtomicU8; 3],
+    /// Whether each logger's only listener is the handler of `app.run`.
+    takes_lines: [AtomicBool; 3],
     /// Whether something was left out since `levels` were read.
     left_out: AtomicBool,
     dropped: AtomicU64,
@@ -51,14 +50,85 @@ struct Queue {
     listeners: Py<PyAny>,
 }
 
+/// What was said and is not delivered yet.
+#[derive(Default)]
+struct Waiting {
+    entries: Vec<Entry>,
+    /// How many records and lines these are.
+    count: usize,
+    /// Where lines go now.
+    lines: Arc<Lines>,
+    /// How long the lines of the last batch were: most likely so are those of the next.
+    room: usize,
+}
+
+/// A record, or lines of one logger and where they go.
+enum Entry {
+    Record(Record),
+    Lines(Logger, Arc<Lines>, String),
+}
+
+impl Entry {
+    fn text_len(&self) -> usize {
+        match self {
+            Self::Record(_) => 0,
+            Self::Lines(_, _, text) => text.len(),
+        }
+    }
+}
+
+impl Waiting {
+    /// Counts what is to be added; `None` where there is no room.
+    fn make_room(&mut self) -> Option<()> {
+        if self.count >= CAPACITY {
+            return None;
+        }
+        self.count += 1;
+        Some(())
+    }
+
+    fn add_line(&mut self, line: &Line<'_>) {
+        if let Some(Entry::Lines(logger, lines, text)) = self.entries.last_mut()
+            && *logger == line.logger
+            && Arc::ptr_eq(lines, &self.lines)
+        {
+            return line.append_to(&lines.process, text);
+        }
+        // Somebody else may have begun to listen a moment ago.
+        self.entries
+            .push(if self.lines.taker(line.logger).is_some() {
+                let mut text = String::with_capacity(self.room);
+                line.append_to(&self.lines.process, &mut text);
+                Entry::Lines(line.logger, Arc::clone(&self.lines), text)
+            } else {
+                let message = line.message.to_owned();
+                Entry::Record(Record::new(
+                    line.logger,
+                    line.level,
+                    line.event,
+                    message,
+                    line.time,
+                ))
+            });
+    }
+}
+
 /// The least level that somebody takes, and who takes lines.
 type Listener = (u8, Option<Py<PyAny>>);
 
 /// Where lines go, and what they call this process.
+#[derive(Default)]
 struct Lines {
     process: String,
     /// Those of the three loggers that take lines.
     handlers: [Option<Py<PyAny>>; 3],
+}
+
+impl Lines {
+    /// Who takes the lines of a logger.
+    fn taker(&self, logger: Logger) -> Option<&Py<PyAny>> {
+        self.handlers.get(index(logger))?.as_ref()
+    }
 }
 
 impl PythonSink {
@@ -76,9 +146,9 @@ impl PythonSink {
         let module = py.import("apifrom._logging")?;
         let queue = Arc::new(Queue {
             waiting: Mutex::default(),
-            spare: Mutex::default(),
             filled: Condvar::new(),
             levels: [AtomicU8::new(0), AtomicU8::new(0), AtomicU8::new(0)],
+            takes_lines: [false, false, false].map(AtomicBool::new),
             left_out: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             delivering: AtomicUsize::new(0),
@@ -107,33 +177,57 @@ impl Sink for PythonSink {
     }
 
     fn write(&self, record: Record) {
-        let mut waiting = self.queue.lock();
-        if waiting.len() >= CAPACITY {
-            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        waiting.push_back(record);
-        if waiting.len() == 1 {
-            self.queue.filled.notify_one();
-        }
+        self.queue
+            .add(|waiting| waiting.entries.push(Entry::Record(record)));
+    }
+
+    fn takes_lines(&self, logger: Logger) -> bool {
+        let taken = self.queue.takes_lines.get(index(logger));
+        taken.is_some_and(|taken| taken.load(Ordering::Relaxed))
+    }
+
+    fn write_line(&self, line: Line<'_>) {
+        self.queue.add(|waiting| waiting.add_line(&line));
     }
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Record>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn add(&self, add: impl FnOnce(&mut Waiting)) {
+        let mut waiting = self.lock();
+        if waiting.make_room().is_none() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        add(&mut waiting);
+        if waiting.count == 1 {
+            self.filled.notify_one();
+        }
+    }
+
     /// Reads who listens.
-    fn refresh(&self, py: Python<'_>) -> PyResult<Lines> {
+    fn refresh(&self, py: Python<'_>) -> PyResult<Arc<Lines>> {
         self.left_out.store(false, Ordering::Relaxed);
         let (process, found): (String, [Listener; 3]) = self.listeners.call0(py)?.extract(py)?;
         let mut handlers = [None, None, None];
-        for ((place, line), (level, handler)) in self.levels.iter().zip(&mut handlers).zip(found) {
-            place.store(level, Ordering::Relaxed);
-            *line = handler;
+        for (place, (level, handler)) in found.into_iter().enumerate() {
+            if let (Some(least), Some(takes_lines), Some(line)) = (
+                self.levels.get(place),
+                self.takes_lines.get(place),
+                handlers.get_mut(place),
+            ) {
+                least.store(level, Ordering::Relaxed);
+                takes_lines.store(handler.is_some(), Ordering::Relaxed);
+                *line = handler;
+            }
         }
-        Ok(Lines { process, handlers })
+        let lines = Arc::new(Lines { process, handlers });
+        let before = std::mem::replace(&mut self.lock().lines, Arc::clone(&lines));
+        drop(before);
+        Ok(lines)
     }
 
     fn run(&self) {
@@ -149,12 +243,12 @@ impl Queue {
     /// Waits for records, or for the time to see whether somebody listens now.
     fn gather(&self) -> Batch<'_> {
         let mut waiting = self.lock();
-        while waiting.is_empty() {
+        while waiting.count == 0 {
             (waiting, _) = self
                 .filled
-                .wait_timeout_while(waiting, REFRESH, |waiting| waiting.is_empty())
+                .wait_timeout_while(waiting, REFRESH, |waiting| waiting.count == 0)
                 .unwrap_or_else(PoisonError::into_inner);
-            if waiting.is_empty() && self.left_out.load(Ordering::Relaxed) {
+            if waiting.count == 0 && self.left_out.load(Ordering::Relaxed) {
                 drop(waiting);
                 return self.take();
             }
@@ -165,52 +259,54 @@ impl Queue {
     }
 
     fn take(&self) -> Batch<'_> {
-        let spare = std::mem::take(&mut *self.spare());
         let mut waiting = self.lock();
         self.delivering.fetch_add(1, Ordering::AcqRel);
+        waiting.count = 0;
+        let entries = std::mem::take(&mut waiting.entries);
+        waiting.room = entries.iter().map(Entry::text_len).max().unwrap_or(0);
         Batch {
-            records: std::mem::replace(&mut *waiting, spare),
+            entries,
             queue: self,
         }
-    }
-
-    fn spare(&self) -> MutexGuard<'_, VecDeque<Record>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hand_over(&self, py: Python<'_>, mut batch: Batch<'_>) {
         let handed = self
             .refresh(py)
-            .and_then(|lines| self.deliver_batch(py, &mut batch.records, &lines));
+            .and_then(|lines| self.deliver_batch(py, std::mem::take(&mut batch.entries), &lines));
         if let Err(error) = handed {
             error.write_unraisable(py, None);
         }
     }
 
-    fn deliver_batch(
-        &self,
-        py: Python<'_>,
-        batch: &mut VecDeque<Record>,
-        lines: &Lines,
-    ) -> PyResult<()> {
+    fn deliver_batch(&self, py: Python<'_>, batch: Vec<Entry>, lines: &Lines) -> PyResult<()> {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         let mut pending = Pending {
             deliver: &self.deliver,
-            process: &lines.process,
             text: String::new(),
             handler: None,
             records: PyList::empty(py),
         };
-        for record in batch.drain(..) {
-            let place = index(record.logger);
-            match lines.handlers.get(place).and_then(Option::as_ref) {
+        for entry in batch {
+            let record = match entry {
+                Entry::Record(record) => record,
+                Entry::Lines(logger, lines, text) => {
+                    if let Some(handler) = lines.taker(logger) {
+                        pending.begin(py, handler)?;
+                        pending.add(text);
+                    }
+                    continue;
+                }
+            };
+            match lines.taker(record.logger) {
                 // A traceback has lines of its own.
                 Some(handler) if !has_traceback(&record) => {
-                    let least = self.levels.get(place);
+                    let least = self.levels.get(index(record.logger));
                     if least
                         .is_some_and(|least| number(record.level) >= least.load(Ordering::Relaxed))
                     {
-                        pending.line(py, handler, &record)?;
+                        pending.begin(py, handler)?;
+                        record.line().append_to(&lines.process, &mut pending.text);
                     }
                 }
                 _ => pending.record(py, record)?,
@@ -220,16 +316,14 @@ impl Queue {
     }
 }
 
-/// Records that were taken out, until they are delivered.
+/// What was taken out, until it is delivered.
 struct Batch<'q> {
-    records: VecDeque<Record>,
+    entries: Vec<Entry>,
     queue: &'q Queue,
 }
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        self.records.clear();
-        *self.queue.spare() = std::mem::take(&mut self.records);
         self.queue.delivering.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -238,19 +332,28 @@ impl Drop for Batch<'_> {
 /// kept.
 struct Pending<'py, 'a> {
     deliver: &'a Py<PyAny>,
-    process: &'a str,
     text: String,
-    handler: Option<&'a Py<PyAny>>,
+    handler: Option<Py<PyAny>>,
     records: Bound<'py, PyList>,
 }
 
-impl<'py, 'a> Pending<'py, 'a> {
-    fn line(&mut self, py: Python<'py>, handler: &'a Py<PyAny>, record: &Record) -> PyResult<()> {
-        if !self.records.is_empty() || self.handler.is_some_and(|other| !other.is(handler)) {
+impl<'py> Pending<'py, '_> {
+    /// Adds lines to those that wait.
+    fn add(&mut self, text: String) {
+        if self.text.is_empty() {
+            self.text = text;
+        } else {
+            self.text.push_str(&text);
+        }
+    }
+
+    /// Has what is added next go to `handler`.
+    fn begin(&mut self, py: Python<'py>, handler: &Py<PyAny>) -> PyResult<()> {
+        let other = self.handler.as_ref();
+        if !self.records.is_empty() || other.is_some_and(|other| !other.is(handler)) {
             self.flush(py, 0)?;
         }
-        self.handler = Some(handler);
-        record.write_line(self.process, &mut self.text);
+        self.handler = Some(handler.clone_ref(py));
         Ok(())
     }
 

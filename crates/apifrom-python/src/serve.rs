@@ -129,12 +129,12 @@ fn run(
     let serving = server.serve(engine.engine.clone(), std::future::pending());
     let shared = Arc::clone(worker.handle().shared());
     let result = worker.run(py, async move {
-        let served = serving.await;
+        let ended = serving.await;
         tokio::select! {
             () = shared.settled(PATIENCE) => {}
             () = impatient.notified() => {}
         }
-        served
+        ended
     })?;
     let left = worker.complete(&lifespan.call_method0("stop")?);
     let ended = result.map_err(failed)?;

@@ -28,7 +28,7 @@ use crate::endpoint::Endpoint;
 use crate::facts::{RouteFacts, SurroundFacts};
 use crate::files;
 use crate::handler::{After, Failures, Middleware, Outcome, Reply, guarded};
-use crate::logging::{FieldValue, Level, Logger, Record, Sink, escaped};
+use crate::logging::{FieldValue, Level, Line, Logger, Record, Sink, escaped};
 use crate::middleware::{TrustedHosts, is_preflight, overdue, request_id};
 use crate::rejection::Rejection;
 use crate::request::{
@@ -694,19 +694,24 @@ impl Frozen {
             escaped(&line.path),
             line.version,
         );
-        let record = Record::new(
-            Logger::Access,
-            Level::Info,
-            "answered",
-            message,
-            SystemClock.unix(),
-        )
-        .with("client", FieldValue::Text(line.client.to_string()))
-        .with("method", FieldValue::Text(line.method.to_string()))
-        .with("path", FieldValue::Text(line.path.clone()))
-        .with("status", FieldValue::Number(status.into()))
-        .with("duration_ms", FieldValue::Millis(elapsed))
-        .with("request_id", FieldValue::Text(id.as_str().to_owned()));
+        let (logger, level, event) = (Logger::Access, Level::Info, "answered");
+        let time = SystemClock.unix();
+        if self.sink.takes_lines(logger) {
+            return self.sink.write_line(Line {
+                logger,
+                level,
+                event,
+                message: &message,
+                time,
+            });
+        }
+        let record = Record::new(logger, level, event, message, time)
+            .with("client", FieldValue::Text(line.client.to_string()))
+            .with("method", FieldValue::Text(line.method.to_string()))
+            .with("path", FieldValue::Text(line.path.clone()))
+            .with("status", FieldValue::Number(status.into()))
+            .with("duration_ms", FieldValue::Millis(elapsed))
+            .with("request_id", FieldValue::Text(id.as_str().to_owned()));
         self.sink.write(record);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Level, Record};
+use super::{Level, Logger, Record};
 
 impl Level {
     fn label(self) -> &'static str {
@@ -15,11 +15,27 @@ impl Level {
     }
 }
 
-impl Record {
-    /// Writes `2026-01-31T12:00:00.123Z WARNING apifrom.security …` and the end of the line. The
-    /// fields are left out; those that matter to people stand in the message. `process` names one of
-    /// several that write to one place, and stands before the message unless it is empty.
-    pub fn write_line(&self, process: &str, into: &mut String) {
+/// One thing that happened, for people alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Line<'a> {
+    /// Who speaks.
+    pub logger: Logger,
+    /// How much it matters.
+    pub level: Level,
+    /// The fixed name of what happened.
+    pub event: &'static str,
+    /// What happened, for people; already escaped.
+    pub message: &'a str,
+    /// When, since the Unix epoch.
+    pub time: Duration,
+}
+
+impl Line<'_> {
+    /// Writes `2026-01-31T12:00:00.123Z WARNING apifrom.security …` and the end of the line.
+    /// `process` names one of several that write to one place, and stands before the message unless
+    /// it is empty.
+    pub fn append_to(&self, process: &str, into: &mut String) {
         write_time(self.time, into);
         let (level, logger) = (self.level.label(), self.logger.name());
         let gap = if process.is_empty() { "" } else { " " };
@@ -31,10 +47,23 @@ impl Record {
             gap,
             process,
             " ",
-            &self.message,
+            self.message,
             "\n",
         ] {
             into.push_str(part);
+        }
+    }
+}
+
+impl Record {
+    /// It as a line. The fields are left out; those that matter to people stand in the message.
+    pub fn line(&self) -> Line<'_> {
+        Line {
+            logger: self.logger,
+            level: self.level,
+            event: self.event,
+            message: &self.message,
+            time: self.time,
         }
     }
 }
@@ -87,15 +116,17 @@ fn write_digits(number: u64, digits: usize, into: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logging::Logger;
 
     #[test]
     fn a_record_is_a_line_with_its_time_first() {
         let mut text = String::new();
         let time = Duration::from_millis(1_735_689_599_007);
         Record::new(Logger::Security, Level::Warning, "x", "x client=a", time)
-            .write_line("", &mut text);
-        Record::new(Logger::Server, Level::Info, "y", "y", time).write_line("worker-2", &mut text);
+            .line()
+            .append_to("", &mut text);
+        Record::new(Logger::Server, Level::Info, "y", "y", time)
+            .line()
+            .append_to("worker-2", &mut text);
         assert_eq!(
             text,
             "2024-12-31T23:59:59.007Z WARNING apifrom.security x client=a\n\

@@ -12,10 +12,11 @@ mod trace;
 
 pub(crate) use self::escape::escaped;
 pub(crate) use self::failure::request_failed;
+pub use self::line::Line;
 pub(crate) use self::security::{SecurityEvent, configuration_weak};
 pub use self::trace::TracingSink;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 /// Who speaks.
@@ -66,18 +67,6 @@ pub enum FieldValue {
     Number(u64),
     /// A time in milliseconds.
     Millis(f64),
-}
-
-impl FieldValue {
-    /// Writes it as [`fmt::Display`] does; text without what a formatter costs.
-    fn append_to(&self, into: &mut String) {
-        match self {
-            Self::Text(text) => into.push_str(&escaped(text)),
-            Self::Static(text) => into.push_str(text),
-            // Writing into a `String` cannot fail.
-            other => drop(write!(into, "{other}")),
-        }
-    }
 }
 
 impl fmt::Display for FieldValue {
@@ -143,4 +132,13 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Takes a record.
     fn write(&self, record: Record);
+
+    /// True where what this logger says is wanted as lines and in no other form. What happens often is
+    /// then given to [`Sink::write_line`], and no record is made of it.
+    fn takes_lines(&self, _logger: Logger) -> bool {
+        false
+    }
+
+    /// Takes a line in place of a record, of a logger for which [`Sink::takes_lines`] said so.
+    fn write_line(&self, _line: Line<'_>) {}
 }

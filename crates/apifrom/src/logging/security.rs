@@ -17,15 +17,14 @@
 //! (the method of authentication), `reason`, `subject` and `left_out` (how many events of the kind got no
 //! record before this one).
 
-use http::Method;
+use std::fmt::Write as _;
 
-use super::{FieldValue, Level, Logger, Record, Sink};
+use super::{FieldValue, Level, Line, Logger, Record, Sink, escaped};
 use crate::clock::{Clock, SystemClock};
 use crate::request::{Context, Head};
 
-/// How long the message of an event is, and how many fields it has, as a rule at most.
+/// How long the message of an event is, as a rule at most.
 const MESSAGE: usize = 192;
-const FIELDS: usize = 8;
 
 /// One security event about a request.
 pub(crate) struct SecurityEvent<'a> {
@@ -49,73 +48,81 @@ impl SecurityEvent<'_> {
             return;
         }
         let client = context.client.to_string();
-        let method = named(&head.method);
-        // Large enough for nearly all of them, so that neither grows.
+        let fields = [
+            ("client", Some(Shown::Ours(&client))),
+            ("method", Some(Shown::Sent(head.method.as_str()))),
+            ("route", Some(Shown::Ours(route))),
+            ("scheme", self.scheme.map(Shown::Static)),
+            ("reason", self.reason.map(Shown::Static)),
+            ("subject", self.subject.map(Shown::Sent)),
+            ("status", Some(Shown::Number(self.status.into()))),
+            ("left_out", Some(Shown::Number(self.left_out))),
+        ];
+        let fields = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .filter(|(_, value)| *value != Shown::Number(0));
+        // Large enough for nearly all of them, so that it does not grow.
         let mut message = String::with_capacity(MESSAGE);
-        let mut fields = Vec::with_capacity(FIELDS);
-        for part in [self.event, " client=", &client, " method="] {
-            message.push_str(part);
-        }
-        method.append_to(&mut message);
-        message.push_str(" route=");
-        message.push_str(route);
-        let request_id = context.notes.request_id.as_str().to_owned();
-        fields.extend([
-            ("client", FieldValue::Text(client)),
-            ("method", method),
-            ("route", FieldValue::Text(route.to_owned())),
-            ("request_id", FieldValue::Text(request_id)),
-        ]);
-        let mut add = |name: &'static str, value: FieldValue| {
+        message.push_str(self.event);
+        for (name, value) in fields.clone() {
             for part in [" ", name, "="] {
                 message.push_str(part);
             }
             value.append_to(&mut message);
-            fields.push((name, value));
-        };
-        if let Some(scheme) = self.scheme {
-            add("scheme", FieldValue::Static(scheme));
         }
-        if let Some(reason) = self.reason {
-            add("reason", FieldValue::Static(reason));
+        let time = SystemClock.unix();
+        if sink.takes_lines(Logger::Security) {
+            return sink.write_line(Line {
+                logger: Logger::Security,
+                level: self.level,
+                event: self.event,
+                message: &message,
+                time,
+            });
         }
-        if let Some(subject) = self.subject {
-            add("subject", FieldValue::Text(subject.to_owned()));
-        }
-        if self.status != 0 {
-            add("status", FieldValue::Number(self.status.into()));
-        }
-        if self.left_out != 0 {
-            add("left_out", FieldValue::Number(self.left_out));
-        }
-        let mut record = Record::new(
-            Logger::Security,
-            self.level,
-            self.event,
-            message,
-            SystemClock.unix(),
-        );
-        record.fields = fields;
+        let request_id = FieldValue::Text(context.notes.request_id.as_str().to_owned());
+        let mut record = Record::new(Logger::Security, self.level, self.event, message, time);
+        record.fields = fields
+            .map(|(name, value)| (name, FieldValue::from(value)))
+            .chain([("request_id", request_id)])
+            .collect();
         sink.write(record);
     }
 }
 
-/// The method, without a copy of those that the standards know.
-fn named(method: &Method) -> FieldValue {
-    const KNOWN: [Method; 7] = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::DELETE,
-        Method::PATCH,
-        Method::HEAD,
-        Method::OPTIONS,
-    ];
-    const NAMES: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
-    let known = KNOWN.iter().zip(NAMES).find(|(known, _)| *known == method);
-    match known {
-        Some((_, name)) => FieldValue::Static(name),
-        None => FieldValue::Text(method.as_str().to_owned()),
+/// The value of a field, before anything is kept of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown<'a> {
+    /// One of a few words.
+    Static(&'static str),
+    /// Text that no caller wrote.
+    Ours(&'a str),
+    /// Text of a caller's.
+    Sent(&'a str),
+    Number(u64),
+}
+
+impl Shown<'_> {
+    #[expect(clippy::match_same_arms, reason = "the texts live for different times")]
+    fn append_to(self, into: &mut String) {
+        match self {
+            Self::Static(text) => into.push_str(text),
+            Self::Ours(text) => into.push_str(text),
+            Self::Sent(text) => into.push_str(&escaped(text)),
+            // Writing into a `String` cannot fail.
+            Self::Number(number) => drop(write!(into, "{number}")),
+        }
+    }
+}
+
+impl From<Shown<'_>> for FieldValue {
+    fn from(value: Shown<'_>) -> Self {
+        match value {
+            Shown::Static(text) => Self::Static(text),
+            Shown::Ours(text) | Shown::Sent(text) => Self::Text(text.to_owned()),
+            Shown::Number(number) => Self::Number(number),
+        }
     }
 }
 
