@@ -28,7 +28,7 @@ use crate::endpoint::Endpoint;
 use crate::facts::{RouteFacts, SurroundFacts};
 use crate::files;
 use crate::handler::{After, Failures, Middleware, Outcome, Reply, guarded};
-use crate::logging::{FieldValue, Level, Line, Logger, Record, Sink, escaped};
+use crate::logging::{FieldRef, Level, Line, Logger, RecordRef, Sink, escaped};
 use crate::middleware::{TrustedHosts, is_preflight, overdue, request_id};
 use crate::rejection::Rejection;
 use crate::request::{
@@ -683,36 +683,33 @@ impl Frozen {
         })
     }
 
-    fn log_access(&self, line: &AccessLine, id: &RequestId, response: &Response) {
+    fn log_access(&self, asked: &AccessLine, id: &RequestId, response: &Response) {
         let status = response.status().as_u16();
-        let elapsed = instant().duration_since(line.started).as_secs_f64() * 1e3;
+        let elapsed = instant().duration_since(asked.started).as_secs_f64() * 1e3;
+        let client = asked.client.to_string();
         let message = format!(
-            "{}:{} \"{} {} {:?}\" {status} {elapsed:.2}ms {id}",
-            line.client,
-            line.port,
-            escaped(line.method.as_str()),
-            escaped(&line.path),
-            line.version,
+            "{client}:{} \"{} {} {:?}\" {status} {elapsed:.2}ms {id}",
+            asked.port,
+            escaped(asked.method.as_str()),
+            escaped(&asked.path),
+            asked.version,
         );
-        let (logger, level, event) = (Logger::Access, Level::Info, "answered");
-        let time = SystemClock.unix();
-        if self.sink.takes_lines(logger) {
-            return self.sink.write_line(Line {
-                logger,
-                level,
-                event,
-                message: &message,
-                time,
-            });
-        }
-        let record = Record::new(logger, level, event, message, time)
-            .with("client", FieldValue::Text(line.client.to_string()))
-            .with("method", FieldValue::Text(line.method.to_string()))
-            .with("path", FieldValue::Text(line.path.clone()))
-            .with("status", FieldValue::Number(status.into()))
-            .with("duration_ms", FieldValue::Millis(elapsed))
-            .with("request_id", FieldValue::Text(id.as_str().to_owned()));
-        self.sink.write(record);
+        let line = Line {
+            logger: Logger::Access,
+            level: Level::Info,
+            event: "answered",
+            message: &message,
+            time: SystemClock.unix(),
+        };
+        let fields = [
+            ("client", Some(FieldRef::Text(&client))),
+            ("method", Some(FieldRef::Text(asked.method.as_str()))),
+            ("path", Some(FieldRef::Text(&asked.path))),
+            ("status", Some(FieldRef::Number(status.into()))),
+            ("duration_ms", Some(FieldRef::Millis(elapsed))),
+            ("request_id", Some(FieldRef::Text(id.as_str()))),
+        ];
+        self.sink.write_ref(&RecordRef::new(line, &fields));
     }
 }
 

@@ -60,7 +60,9 @@ pub use self::extract::{
 pub use self::files::{Disposition, FileResponse, static_file};
 pub use self::handler::{After, Handler, Middleware, Next, Outcome, Reply};
 pub use self::key::{KeyFunction, KeyPart, Keyed};
-pub use self::logging::{FieldValue, Level, Line, Logger, Record, Sink, TracingSink};
+pub use self::logging::{
+    FieldRef, FieldValue, Level, Line, Logger, Record, RecordRef, Sink, TracingSink,
+};
 pub use self::middleware::ErrorHandling;
 pub use self::rejection::Rejection;
 pub use self::request::{

@@ -31,7 +31,24 @@ pub struct Line<'a> {
     pub time: Duration,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    /// A line that says `message`, which is escaped already.
+    pub fn new(
+        logger: Logger,
+        level: Level,
+        event: &'static str,
+        message: &'a str,
+        time: Duration,
+    ) -> Self {
+        Self {
+            logger,
+            level,
+            event,
+            message,
+            time,
+        }
+    }
+
     /// Writes `2026-01-31T12:00:00.123Z WARNING apifrom.security …` and the end of the line.
     /// `process` names one of several that write to one place, and stands before the message unless
     /// it is empty.

@@ -125,6 +125,71 @@ impl Record {
     }
 }
 
+/// A field of a [`RecordRef`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum FieldRef<'a> {
+    /// Text; may hold anything that a client sent, short of secrets.
+    Text(&'a str),
+    /// Text of our own.
+    Static(&'static str),
+    /// A count or a status.
+    Number(u64),
+    /// A time in milliseconds.
+    Millis(f64),
+}
+
+impl From<FieldRef<'_>> for FieldValue {
+    fn from(value: FieldRef<'_>) -> Self {
+        match value {
+            FieldRef::Text(text) => Self::Text(text.to_owned()),
+            FieldRef::Static(text) => Self::Static(text),
+            FieldRef::Number(number) => Self::Number(number),
+            FieldRef::Millis(millis) => Self::Millis(millis),
+        }
+    }
+}
+
+/// One thing that happened, before anything is kept of it.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordRef<'a> {
+    line: Line<'a>,
+    fields: &'a [(&'static str, Option<FieldRef<'a>>)],
+}
+
+impl<'a> RecordRef<'a> {
+    pub(crate) fn new(line: Line<'a>, fields: &'a [(&'static str, Option<FieldRef<'a>>)]) -> Self {
+        Self { line, fields }
+    }
+
+    /// What happened, for people.
+    pub fn line(&self) -> Line<'a> {
+        self.line
+    }
+
+    /// What happened, for programs.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, FieldRef<'a>)> + use<'a> {
+        let fields = self.fields.iter();
+        fields.filter_map(|&(name, value)| Some((name, value?)))
+    }
+
+    /// It as a record.
+    pub fn to_record(&self) -> Record {
+        let Line {
+            logger,
+            level,
+            event,
+            message,
+            time,
+        } = self.line;
+        let fields = self.fields();
+        Record {
+            fields: fields.map(|(name, value)| (name, value.into())).collect(),
+            ..Record::new(logger, level, event, message, time)
+        }
+    }
+}
+
 /// Where records go. Must not block: it is called on a request's way.
 pub trait Sink: Send + Sync + 'static {
     /// False when nobody would see such a record, which is then not even made.
@@ -133,12 +198,9 @@ pub trait Sink: Send + Sync + 'static {
     /// Takes a record.
     fn write(&self, record: Record);
 
-    /// True where what this logger says is wanted as lines and in no other form. What happens often is
-    /// then given to [`Sink::write_line`], and no record is made of it.
-    fn takes_lines(&self, _logger: Logger) -> bool {
-        false
+    /// Takes a record of which nothing is kept yet, as there is one for each request. A sink that keeps
+    /// records in a form of its own is spared what [`Record`] allocates.
+    fn write_ref(&self, record: &RecordRef<'_>) {
+        self.write(record.to_record());
     }
-
-    /// Takes a line in place of a record, of a logger for which [`Sink::takes_lines`] said so.
-    fn write_line(&self, _line: Line<'_>) {}
 }

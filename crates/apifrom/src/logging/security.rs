@@ -19,7 +19,7 @@
 
 use std::fmt::Write as _;
 
-use super::{FieldValue, Level, Line, Logger, Record, Sink, escaped};
+use super::{FieldRef, FieldValue, Level, Line, Logger, Record, RecordRef, Sink, escaped};
 use crate::clock::{Clock, SystemClock};
 use crate::request::{Context, Head};
 
@@ -48,81 +48,62 @@ impl SecurityEvent<'_> {
             return;
         }
         let client = context.client.to_string();
-        let fields = [
-            ("client", Some(Shown::Ours(&client))),
-            ("method", Some(Shown::Sent(head.method.as_str()))),
-            ("route", Some(Shown::Ours(route))),
-            ("scheme", self.scheme.map(Shown::Static)),
-            ("reason", self.reason.map(Shown::Static)),
-            ("subject", self.subject.map(Shown::Sent)),
-            ("status", Some(Shown::Number(self.status.into()))),
-            ("left_out", Some(Shown::Number(self.left_out))),
-        ];
-        let fields = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .filter(|(_, value)| *value != Shown::Number(0));
+        let method = head.method.as_str();
         // Large enough for nearly all of them, so that it does not grow.
         let mut message = String::with_capacity(MESSAGE);
-        message.push_str(self.event);
-        for (name, value) in fields.clone() {
+        for part in [
+            self.event,
+            " client=",
+            &client,
+            " method=",
+            &escaped(method),
+            " route=",
+            route,
+        ] {
+            message.push_str(part);
+        }
+        let above_none = |number: u64| (number != 0).then_some(FieldRef::Number(number));
+        let known = [
+            ("scheme", self.scheme.map(FieldRef::Static)),
+            ("reason", self.reason.map(FieldRef::Static)),
+            ("subject", self.subject.map(FieldRef::Text)),
+            ("status", above_none(self.status.into())),
+            ("left_out", above_none(self.left_out)),
+        ];
+        for (name, value) in known {
+            let Some(value) = value else { continue };
             for part in [" ", name, "="] {
                 message.push_str(part);
             }
-            value.append_to(&mut message);
-        }
-        let time = SystemClock.unix();
-        if sink.takes_lines(Logger::Security) {
-            return sink.write_line(Line {
-                logger: Logger::Security,
-                level: self.level,
-                event: self.event,
-                message: &message,
-                time,
-            });
-        }
-        let request_id = FieldValue::Text(context.notes.request_id.as_str().to_owned());
-        let mut record = Record::new(Logger::Security, self.level, self.event, message, time);
-        record.fields = fields
-            .map(|(name, value)| (name, FieldValue::from(value)))
-            .chain([("request_id", request_id)])
-            .collect();
-        sink.write(record);
-    }
-}
-
-/// The value of a field, before anything is kept of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown<'a> {
-    /// One of a few words.
-    Static(&'static str),
-    /// Text that no caller wrote.
-    Ours(&'a str),
-    /// Text of a caller's.
-    Sent(&'a str),
-    Number(u64),
-}
-
-impl Shown<'_> {
-    #[expect(clippy::match_same_arms, reason = "the texts live for different times")]
-    fn append_to(self, into: &mut String) {
-        match self {
-            Self::Static(text) => into.push_str(text),
-            Self::Ours(text) => into.push_str(text),
-            Self::Sent(text) => into.push_str(&escaped(text)),
             // Writing into a `String` cannot fail.
-            Self::Number(number) => drop(write!(into, "{number}")),
+            let _ = match value {
+                FieldRef::Text(text) => message.write_str(&escaped(text)),
+                FieldRef::Static(text) => message.write_str(text),
+                FieldRef::Number(number) => write!(message, "{number}"),
+                FieldRef::Millis(millis) => write!(message, "{millis}"),
+            };
         }
-    }
-}
-
-impl From<Shown<'_>> for FieldValue {
-    fn from(value: Shown<'_>) -> Self {
-        match value {
-            Shown::Static(text) => Self::Static(text),
-            Shown::Ours(text) | Shown::Sent(text) => Self::Text(text.to_owned()),
-            Shown::Number(number) => Self::Number(number),
-        }
+        let [scheme, reason, subject, status, left_out] = known;
+        let line = Line {
+            logger: Logger::Security,
+            level: self.level,
+            event: self.event,
+            message: &message,
+            time: SystemClock.unix(),
+        };
+        let id = context.notes.request_id.as_str();
+        let fields = [
+            ("client", Some(FieldRef::Text(&client))),
+            ("method", Some(FieldRef::Text(method))),
+            ("route", Some(FieldRef::Text(route))),
+            ("request_id", Some(FieldRef::Text(id))),
+            scheme,
+            reason,
+            subject,
+            status,
+            left_out,
+        ];
+        sink.write_ref(&RecordRef::new(line, &fields));
     }
 }
 
