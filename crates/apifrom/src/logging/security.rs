@@ -25,6 +25,8 @@ use crate::request::{Context, Head};
 
 /// How long the message of an event is, as a rule at most.
 const MESSAGE: usize = 192;
+/// The longest address, in characters.
+const ADDRESS: usize = 45;
 
 /// One security event about a request.
 pub(crate) struct SecurityEvent<'a> {
@@ -47,7 +49,9 @@ impl SecurityEvent<'_> {
         if !sink.enabled(Logger::Security, self.level) {
             return;
         }
-        let client = context.client.to_string();
+        let mut client = String::with_capacity(ADDRESS);
+        // Writing into a `String` cannot fail.
+        let _ = write!(client, "{}", context.client);
         let method = head.method.as_str();
         // Large enough for nearly all of them, so that it does not grow.
         let mut message = String::with_capacity(MESSAGE);
@@ -75,7 +79,6 @@ impl SecurityEvent<'_> {
             for part in [" ", name, "="] {
                 message.push_str(part);
             }
-            // Writing into a `String` cannot fail.
             let _ = match value {
                 FieldRef::Text(text) => message.write_str(&escaped(text)),
                 FieldRef::Static(text) => message.write_str(text),
