@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import contextlib
 import io
 import logging
 import re
@@ -145,6 +146,57 @@ def test_a_refusal_that_nobody_listens_to_makes_no_record(alone, monkeypatch):
             assert made
     finally:
         logging.setLogRecordFactory(before)
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_valid"),
+    [
+        (f"00-{TRACE}-{PARENT}-01", True),
+        (f"00-{TRACE}-{PARENT}-01-more", False),
+        (f"00-{TRACE.upper()}-{PARENT}-01", False),
+        (f"00-{'0' * 32}-{PARENT}-01", False),
+        ("", False),
+        (f"00-{TRACE}-{PARENT}-01, 00-{TRACE}-{PARENT}-01", False),
+    ],
+)
+def test_the_trace_that_a_caller_names_is_in_each_record_about_its_request(alone, sent, is_valid):
+    loggers = alone()
+    kept = Kept()
+    loggers.addHandler(kept)
+    app = API()
+
+    @app.get("/secured")
+    @api_key_required(api_keys={"k1": []})
+    def secured():
+        return "never"
+
+    @app.get("/boom")
+    async def boom():
+        raise RuntimeError("no")
+
+    @app.get("/streams")
+    def streams():
+        yield "one"
+        raise RuntimeError("no")
+
+    with TestClient(app) as client:
+        assert client.get("/secured", headers={"traceparent": sent}).status_code == 401
+        assert client.get("/boom", headers={"traceparent": sent}).status_code == 500
+        with contextlib.suppress(RuntimeError):
+            client.get("/streams", headers={"traceparent": sent})
+        flush_logs(1000)
+    about = [record for record in kept.records if hasattr(record, "request_id")]
+    assert {record.event for record in about} == {
+        *("authentication_failed", "answered", "request_failed", "stream_failed")
+    }
+    expected = (TRACE, PARENT) if is_valid else (None, None)
+    for record in about:
+        found = getattr(record, "trace_id", None), getattr(record, "parent_id", None)
+        assert found == expected, record.event
 
 
 LINE = re.compile(

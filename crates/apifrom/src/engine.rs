@@ -701,6 +701,7 @@ impl Frozen {
             message: &message,
             time: SystemClock.unix(),
         };
+        let [trace, parent] = FieldRef::of_trace(id);
         let fields = [
             ("client", Some(FieldRef::Text(&client))),
             ("method", Some(FieldRef::Text(asked.method.as_str()))),
@@ -708,6 +709,8 @@ impl Frozen {
             ("status", Some(FieldRef::Number(status.into()))),
             ("duration_ms", Some(FieldRef::Millis(elapsed))),
             ("request_id", Some(FieldRef::Text(id.as_str()))),
+            trace,
+            parent,
         ];
         self.sink.write_ref(&RecordRef::new(line, &fields));
     }

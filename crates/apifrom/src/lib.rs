@@ -67,7 +67,7 @@ pub use self::middleware::ErrorHandling;
 pub use self::rejection::Rejection;
 pub use self::request::{
     Body, BodyError, Client, Context, Head, Notes, Original, Peer, PeerAddress, Request, RequestId,
-    Scheme,
+    Scheme, TraceParent,
 };
 pub use self::response::{
     IntoResponse, Piece, Problem, Redirect, Response, ResponseBody, StreamError, Streaming,

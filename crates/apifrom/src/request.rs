@@ -19,11 +19,13 @@ use crate::routing::Captures;
 use crate::security::Identities;
 
 mod accepted;
+mod id;
 mod original;
 
 pub(crate) use self::accepted::Accepted;
 #[cfg(feature = "compression")]
 pub(crate) use self::accepted::Coding;
+pub use self::id::{RequestId, TraceParent};
 pub use self::original::Original;
 
 /// The head of a request: method, target, version, headers.
@@ -114,68 +116,6 @@ impl Scheme {
             Self::Http => "http",
             Self::Https => "https",
         }
-    }
-}
-
-/// The name of one request, in the answer's `X-Request-ID` and in every log line about it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RequestId {
-    text: [u8; Self::MAX],
-    length: u8,
-}
-
-impl RequestId {
-    /// The longest id that is taken over from a trusted proxy.
-    pub const MAX: usize = 64;
-
-    /// An id of at most [`RequestId::MAX`] bytes of `[A-Za-z0-9._-]`; `None` for anything else.
-    pub fn parse(text: &[u8]) -> Option<Self> {
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-        if !(8..=Self::MAX).contains(&text.len()) || !text.iter().all(allowed) {
-            return None;
-        }
-        let mut id = Self {
-            text: [0; Self::MAX],
-            length: u8::try_from(text.len()).ok()?,
-        };
-        id.text.get_mut(..text.len())?.copy_from_slice(text);
-        Some(id)
-    }
-
-    /// An id that was made here, of characters that are allowed.
-    pub(crate) fn ours(text: [u8; 22]) -> Self {
-        let mut id = Self {
-            text: [0; Self::MAX],
-            length: 22,
-        };
-        if let Some(place) = id.text.get_mut(..text.len()) {
-            place.copy_from_slice(&text);
-        }
-        id
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-
-    /// The id as it is sent.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.text
-            .get(..usize::from(self.length))
-            .unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

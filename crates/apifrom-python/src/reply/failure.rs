@@ -175,10 +175,7 @@ fn record(event: &'static str, message: &str, request_id: &RequestId) -> Record 
         one_line(message),
         SystemClock.unix(),
     )
-    .with(
-        "request_id",
-        FieldValue::Text(request_id.as_str().to_owned()),
-    )
+    .about(request_id)
 }
 
 /// A record is one line, whatever an exception's text holds.

@@ -22,7 +22,7 @@ pub(crate) fn request_failed(sink: &dyn Sink, why: &Rejection, id: &RequestId, n
         message,
         SystemClock.unix(),
     )
-    .with("request_id", FieldValue::Text(id.as_str().to_owned()))
+    .about(id)
     .with("endpoint", FieldValue::Text(name.to_owned()))
     .with("status", FieldValue::Number(why.status().as_u16().into()));
     if let Some(traceback) = why.traceback() {

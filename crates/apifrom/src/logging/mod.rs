@@ -19,6 +19,8 @@ pub use self::trace::TracingSink;
 use std::fmt;
 use std::time::Duration;
 
+use crate::request::RequestId;
+
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -117,6 +119,17 @@ impl Record {
         }
     }
 
+    /// Adds what a request is called: `request_id`, and `trace_id` and `parent_id` where it is part of a
+    /// trace.
+    #[must_use]
+    pub fn about(mut self, id: &RequestId) -> Self {
+        let own = ("request_id", Some(FieldRef::Text(id.as_str())));
+        let known = std::iter::once(own).chain(FieldRef::of_trace(id));
+        let known = known.filter_map(|(name, value)| Some((name, value?.into())));
+        self.fields.extend(known);
+        self
+    }
+
     /// Adds a field.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: FieldValue) -> Self {
@@ -137,6 +150,20 @@ pub enum FieldRef<'a> {
     Number(u64),
     /// A time in milliseconds.
     Millis(f64),
+}
+
+impl<'a> FieldRef<'a> {
+    /// What a record says of the trace that a request is part of.
+    pub(crate) fn of_trace(id: &'a RequestId) -> [(&'static str, Option<Self>); 2] {
+        let trace = id.trace();
+        [
+            ("trace_id", trace.map(|trace| Self::Text(trace.trace_id()))),
+            (
+                "parent_id",
+                trace.map(|trace| Self::Text(trace.parent_id())),
+            ),
+        ]
+    }
 }
 
 impl From<FieldRef<'_>> for FieldValue {

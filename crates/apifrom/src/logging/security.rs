@@ -13,7 +13,7 @@
 //! | `store_recovered` | info | it does again |
 //! | `configuration_weak` | warning | something declared is weaker than it should be, at start |
 //!
-//! Fields: `client`, `method`, `route`, `request_id`, `status`, and where they are known `scheme`
+//! Fields: `client`, `method`, `route`, `request_id`, `status`, and where they are known `trace_id`, `parent_id`, `scheme`
 //! (the method of authentication), `reason`, `subject` and `left_out` (how many events of the kind got no
 //! record before this one).
 
@@ -94,17 +94,20 @@ impl SecurityEvent<'_> {
             message: &message,
             time: SystemClock.unix(),
         };
-        let id = context.notes.request_id.as_str();
+        let id = &context.notes.request_id;
+        let [trace, parent] = FieldRef::of_trace(id);
         let fields = [
             ("client", Some(FieldRef::Text(&client))),
             ("method", Some(FieldRef::Text(method))),
             ("route", Some(FieldRef::Text(route))),
-            ("request_id", Some(FieldRef::Text(id))),
+            ("request_id", Some(FieldRef::Text(id.as_str()))),
             scheme,
             reason,
             subject,
             status,
             left_out,
+            trace,
+            parent,
         ];
         sink.write_ref(&RecordRef::new(line, &fields));
     }

@@ -2,13 +2,14 @@
 //!
 //! 1. A trusted proxy's `X-Request-ID` of 8 to 64 characters of `[A-Za-z0-9._-]` is kept.
 //! 2. Everything else gets an id of ours: 22 characters, unique, and not a secret.
+//! 3. Whoever sends a valid `traceparent` has its trace in the records as well.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use http::header::HeaderName;
 
-use crate::request::{Head, RequestId};
+use crate::request::{Head, RequestId, TraceParent};
 
 /// The header of the id, in both directions.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,6 +25,10 @@ fn seed() -> u64 {
 
 /// The id of a request; `trusted` when the peer's own may be kept.
 pub(crate) fn name(head: &Head, trusted: bool) -> RequestId {
+    own_name(head, trusted).within(TraceParent::of(head))
+}
+
+fn own_name(head: &Head, trusted: bool) -> RequestId {
     if trusted {
         let mut given = head.headers.get_all(X_REQUEST_ID).iter();
         if let (Some(first), None) = (given.next(), given.next())

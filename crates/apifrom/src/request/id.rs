@@ -1,0 +1,215 @@
+//! What a request is called: by an id of its own, and as part of a trace.
+
+use std::fmt;
+
+use http::header::HeaderName;
+
+use super::Head;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The name of one request, in the answer's `X-Request-ID` and in every record about it, beside the trace
+/// that it is part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RequestId {
+    text: [u8; Self::MAX],
+    length: u8,
+    trace: Option<TraceParent>,
+}
+
+impl RequestId {
+    /// The longest id that is taken over from a trusted proxy.
+    pub const MAX: usize = 64;
+
+    /// An id of at most [`RequestId::MAX`] bytes of `[A-Za-z0-9._-]`; `None` for anything else.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        if !(8..=Self::MAX).contains(&text.len()) || !text.iter().all(allowed) {
+            return None;
+        }
+        let mut id = Self {
+            text: [0; Self::MAX],
+            length: u8::try_from(text.len()).ok()?,
+            trace: None,
+        };
+        id.text.get_mut(..text.len())?.copy_from_slice(text);
+        Some(id)
+    }
+
+    /// An id that was made here, of characters that are allowed.
+    pub(crate) fn ours(text: [u8; 22]) -> Self {
+        let mut id = Self {
+            text: [0; Self::MAX],
+            length: 22,
+            trace: None,
+        };
+        if let Some(place) = id.text.get_mut(..text.len()) {
+            place.copy_from_slice(&text);
+        }
+        id
+    }
+
+    /// The same id, of a request that is part of a trace.
+    pub(crate) fn within(self, trace: Option<TraceParent>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The trace that the request is part of, where its caller named one.
+    pub fn trace(&self) -> Option<&TraceParent> {
+        self.trace.as_ref()
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The id as it is sent.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text
+            .get(..usize::from(self.length))
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The trace that a request is part of, as its caller says by `traceparent` (W3C Trace Context).
+///
+/// It is anybody's to choose and proves nothing; records hold it so that those of several services can
+/// be found together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    trace: [u8; 32],
+    parent: [u8; 16],
+}
+
+impl TraceParent {
+    /// Reads the value of the header. `None` where it is malformed, names no trace or no parent, or is of
+    /// the version that there will never be.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let (known, rest) = text.split_at_checked(55)?;
+        let [version, trace, parent, flags] = [0..2, 3..35, 36..52, 53..55].map(|at| known.get(at));
+        let (version, trace, parent, flags) = (version?, trace?, parent?, flags?);
+        let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let has_dashes = [2, 35, 52].iter().all(|&at| known.get(at) == Some(&b'-'));
+        let fields = [version, trace, parent, flags];
+        let is_sound = has_dashes
+            && fields.iter().all(|field| field.iter().all(is_hex))
+            && [trace, parent]
+                .iter()
+                .all(|id| id.iter().any(|&byte| byte != b'0'))
+            && version != b"ff";
+        // What later versions append follows a dash.
+        let has_end = rest.is_empty() || (version != b"00" && rest.first() == Some(&b'-'));
+        if !is_sound || !has_end {
+            return None;
+        }
+        Some(Self {
+            trace: trace.try_into().ok()?,
+            parent: parent.try_into().ok()?,
+        })
+    }
+
+    /// The trace that `head` names, if it names one.
+    pub(crate) fn of(head: &Head) -> Option<Self> {
+        let first = head.headers.get(TRACEPARENT)?;
+        let mut lines = head.headers.get_all(TRACEPARENT).iter().skip(1);
+        if lines.next().is_some() {
+            return None;
+        }
+        Self::parse(first.as_bytes())
+    }
+
+    /// The trace: 32 hexadecimal digits.
+    pub fn trace_id(&self) -> &str {
+        std::str::from_utf8(&self.trace).unwrap_or_default()
+    }
+
+    /// What the caller was doing: 16 hexadecimal digits.
+    pub fn parent_id(&self) -> &str {
+        std::str::from_utf8(&self.parent).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.trace_id(), self.parent_id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const PARENT: &str = "b7ad6b7169203331";
+
+    fn read(text: &str) -> Option<(String, String)> {
+        let found = TraceParent::parse(text.as_bytes())?;
+        Some((found.trace_id().to_owned(), found.parent_id().to_owned()))
+    }
+
+    #[test]
+    fn a_trace_and_its_parent_are_read_of_this_version_and_of_later_ones() {
+        for text in [
+            format!("00-{TRACE}-{PARENT}-01"),
+            format!("00-{TRACE}-{PARENT}-ff"),
+            format!("01-{TRACE}-{PARENT}-01"),
+            format!("cc-{TRACE}-{PARENT}-01-what the future holds"),
+            format!("fe-{TRACE}-{PARENT}-00-"),
+        ] {
+            assert_eq!(read(&text), Some((TRACE.into(), PARENT.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_else_is_sent_names_no_trace() {
+        let (zeros, capitals) = ("0".repeat(32), TRACE.to_uppercase());
+        for text in [
+            String::new(),
+            "00".to_owned(),
+            format!("00-{TRACE}-{PARENT}"),
+            format!("00-{TRACE}-{PARENT}-1"),
+            format!("00-{TRACE}-{PARENT}-01-"),
+            format!("00-{TRACE}-{PARENT}-01-more"),
+            format!("01-{TRACE}-{PARENT}-01more"),
+            format!("ff-{TRACE}-{PARENT}-01"),
+            format!("00-{zeros}-{PARENT}-01"),
+            format!("00-{TRACE}-0000000000000000-01"),
+            format!("00-{capitals}-{PARENT}-01"),
+            format!("0x-{TRACE}-{PARENT}-01"),
+            format!("00-{TRACE}-{PARENT}-0g"),
+            format!("00_{TRACE}-{PARENT}-01"),
+            format!("00-{TRACE}{PARENT}-01-0"),
+            format!(" 00-{TRACE}-{PARENT}-01"),
+            format!("00-{}\n-{PARENT}-01", &TRACE[1..]),
+            "\u{e9}".repeat(28),
+        ] {
+            assert_eq!(read(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn two_lines_of_it_are_none() {
+        let head = |count: usize| {
+            let mut request = http::Request::builder();
+            for _ in 0..count {
+                request = request.header(TRACEPARENT, format!("00-{TRACE}-{PARENT}-01"));
+            }
+            request.body(()).unwrap().into_parts().0
+        };
+        let named = [0, 1, 2].map(|count| TraceParent::of(&head(count)).is_some());
+        assert_eq!(named, [false, true, false]);
+    }
+}
