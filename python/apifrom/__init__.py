@@ -11,7 +11,8 @@ def hello(name: str) -> dict:
     return {"message": f"Hello, {name}!"}
 
 
-app.run()
+if __name__ == "__main__":
+    app.run()
 ```
 """
 

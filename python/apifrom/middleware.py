@@ -552,6 +552,9 @@ class Middleware:
     sees every answer, refusals included. Define only what you need:
 
     ```python
+    import time
+
+
     class Timed(Middleware):
         async def around(self, request, call_next):
             begin = time.perf_counter()

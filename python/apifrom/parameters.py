@@ -10,7 +10,7 @@ from apifrom import Depends, Header, Query
 
 def search(
     q: Annotated[str, Query(min_length=2)],
-    agent: Annotated[str, Header("User-Agent")] = "",
+    agent: Annotated[str, Header(alias="User-Agent")] = "",
     limit: int = Query(10, ge=1, le=100),
 ) -> list: ...
 ```

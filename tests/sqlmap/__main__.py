@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -136,6 +137,23 @@ def attack(sqlmap: str, port: int, database: str, wanted: Attack, folder: Path) 
     return Outcome(wanted, verdict, time.monotonic() - begun)
 
 
+def reach(port: int, wanted: Attack) -> None:
+    """Makes sure that what is written at the place of an attack reaches the statement."""
+    headers = {"Content-Type": "application/json"} if wanted.body is not None else {}
+    for line in wanted.headers:
+        name, _, value = line.partition(": ")
+        headers[name] = value.removesuffix("*")
+    if wanted.cookie is not None:
+        headers["Cookie"] = wanted.cookie
+    url = f"http://127.0.0.1:{port}{wanted.path.removesuffix('*')}"
+    body = None if wanted.body is None else wanted.body.encode()
+    request = urllib.request.Request(url, body, headers, method=wanted.method)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found = answer.read().decode()
+    if "ann" not in found:
+        raise SystemExit(f"{wanted} reaches no statement: {found}")
+
+
 def say(line: str) -> None:
     """Prints a line at once: the whole takes long."""
     sys.stdout.write(f"{line}\n")
@@ -162,6 +180,9 @@ def judge(sqlmap: str, database: str, made: Callable[[str], str], folder: Path, 
             if attacks is DEMO:
                 for _ in range(2):
                     subprocess.run([sys.executable, "-c", ADD, str(port)], check=True, timeout=30)
+            if attacks is BOUND:
+                for each in attacks:
+                    reach(port, each)
             outcomes = [
                 pool.submit(attack, sqlmap, port, database, each, place / str(number))
                 for number, each in enumerate(attacks)

@@ -54,10 +54,10 @@ def by_body(search: Search) -> list:
 
 
 @app.get("/by-header")
-def by_header(name: Annotated[str, Header("X-Name")]) -> list:
+def by_header(name: Annotated[str, Header(alias="X-Name")]) -> list:
     return named(name)
 
 
 @app.get("/by-cookie")
-def by_cookie(name: Annotated[str, Cookie("name")]) -> list:
+def by_cookie(name: Annotated[str, Cookie()]) -> list:
     return named(name)

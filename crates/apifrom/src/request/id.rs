@@ -200,6 +200,21 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_is_what_was_sent(text in "[0-9a-f]{2}-[0-9a-fA]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,9})?") {
+            if let Some((trace, parent)) = read(&text) {
+                proptest::prop_assert!(text[2..].starts_with(&format!("-{trace}-{parent}-")));
+                proptest::prop_assert!(!text.starts_with("ff") && !trace.contains('A'));
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_a_panic(bytes: Vec<u8>) {
+            let _ = TraceParent::parse(&bytes);
+        }
+    }
+
     #[test]
     fn two_lines_of_it_are_none() {
         let head = |count: usize| {
