@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::header::HeaderName;
+use http::header::{HOST, HeaderName};
 
 use super::Head;
 
@@ -123,12 +123,15 @@ impl TraceParent {
 
     /// The trace that `head` names, if it names one.
     pub(crate) fn of(head: &Head) -> Option<Self> {
-        let first = head.headers.get(TRACEPARENT)?;
-        let mut lines = head.headers.get_all(TRACEPARENT).iter().skip(1);
-        if lines.next().is_some() {
+        let mut names = head.headers.keys();
+        if names.len() == 1 && names.next() == Some(&HOST) {
             return None;
         }
-        Self::parse(first.as_bytes())
+        let mut lines = head.headers.get_all(TRACEPARENT).iter();
+        match (lines.next(), lines.next()) {
+            (Some(line), None) => Self::parse(line.as_bytes()),
+            _ => None,
+        }
     }
 
     /// The trace: 32 hexadecimal digits.
