@@ -3,6 +3,10 @@
 import asyncio
 import contextlib
 import contextvars
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -462,6 +466,44 @@ def test_a_server_that_is_stopped_does_the_work_behind_its_answers_first(capfd):
         answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
         assert answer.read() == b'{"a":1}'
     assert capfd.readouterr().out.split() == ["first", "second", "third", "lifespan"]
+
+
+HANGS = """
+import asyncio, apifrom
+from apifrom.responses import BackgroundTask, JSONResponse
+
+app = apifrom.API()
+
+
+async def hang():
+    await asyncio.sleep(600)
+
+
+@app.get("/")
+def handler():
+    return JSONResponse({"a": 1}, background=BackgroundTask(hang))
+
+
+app.run(port=0)
+"""
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_server_does_not_wait_for_ever_and_not_at_all_when_it_is_asked_again(signals):
+    process = subprocess.Popen([sys.executable, "-c", HANGS], stderr=subprocess.PIPE, text=True)
+    try:
+        port = re.search(r"127\.0\.0\.1:(\d+)", process.stderr.readline())[1]
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).close()
+        begin = time.monotonic()
+        for _ in range(signals):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    waited = time.monotonic() - begin
+    assert waited > 4 if signals == 1 else waited < 4
 
 
 @pytest.mark.parametrize("function", [None, 7, "print"])
