@@ -7,6 +7,7 @@ import contextlib
 import io
 import logging
 import re
+import threading
 import time
 
 import pytest
@@ -197,6 +198,42 @@ def test_the_trace_that_a_caller_names_is_in_each_record_about_its_request(alone
     for record in about:
         found = getattr(record, "trace_id", None), getattr(record, "parent_id", None)
         assert found == expected, record.event
+
+
+def test_what_many_requests_say_at_once_is_never_mixed_up(alone):
+    loggers = alone()
+    kept = Kept()
+    loggers.addHandler(kept)
+    app = API()
+
+    @app.get("/{name}")
+    def handler(name):
+        return name
+
+    def path(who, number):
+        # Characters of several bytes, and texts of every length.
+        return "/" + "%C3%A9" * (number % 50 + 1) + f"{who}-{number}"
+
+    with TestClient(app) as client:
+
+        def ask(who):
+            for number in range(100):
+                trace = f"00-{who * 1000 + number:032x}-{PARENT}-01"
+                client.get(path(who, number), headers={"traceparent": trace})
+
+        threads = [threading.Thread(target=ask, args=(who,)) for who in range(1, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        flush_logs(1000)
+    answered = [record for record in kept.records if record.event == "answered"]
+    assert len(answered) == 400
+    for record in answered:
+        who, number = divmod(int(record.trace_id, 16), 1000)
+        assert record.path == path(who, number)
+        assert f'"GET {record.path} HTTP/1.1"' in record.getMessage()
+        assert record.getMessage().endswith(record.request_id)
 
 
 LINE = re.compile(
