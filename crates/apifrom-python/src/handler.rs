@@ -194,7 +194,7 @@ impl Invocation {
         };
         let files = upload::sort(&plan.files, sent_files, &mut violations);
         let violations = plan.found(violations)?;
-        let request_id = request.context().notes.request_id;
+        let request_id = request.context().notes.request_id.clone();
         let loaded = request.context_mut().state.remove::<Loaded>();
         let shown_body = plan.shows_request().then(|| match &body {
             Some(body) => SharedBody::full(body.clone()),
@@ -240,7 +240,7 @@ impl Invocation {
             violations,
             body: None,
             files: Vec::new(),
-            request_id: context.notes.request_id,
+            request_id: context.notes.request_id.clone(),
             origin: Origin::Head(Glimpse::of(head, context)),
             shown: None,
             loaded: None,
@@ -321,7 +321,7 @@ impl Invocation {
         let shown = || request::asked(self.shown.as_ref()?.bind(py)).ok();
         match &self.origin {
             Origin::Whole(request, _) => Asked::of(request),
-            _ => shown().unwrap_or_else(|| Asked::nothing(self.request_id)),
+            _ => shown().unwrap_or_else(|| Asked::nothing(self.request_id.clone())),
         }
     }
 

@@ -244,7 +244,7 @@ impl Call {
         let line = frozen.access_line(&head, client);
         let is_head = head.method == Method::HEAD;
         // A layer or an engine of ours around this one has named it.
-        let named = head.extensions.get::<RequestId>().copied();
+        let named = head.extensions.get::<RequestId>().cloned();
         let request_id = named.unwrap_or_else(|| request_id::name(&head, trusted));
         let (endpoint, captures, refused) = match course {
             Course::Refused(why) => (frozen.unrouted, Captures::default(), Some(why)),
@@ -257,7 +257,7 @@ impl Call {
             accepted,
             original: original.clone(),
             origin: origin.clone(),
-            ..Notes::new(request_id, scheme)
+            ..Notes::new(request_id.clone(), scheme)
         };
         let context = Context {
             notes: notes(),

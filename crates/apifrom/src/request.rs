@@ -252,7 +252,7 @@ impl Request {
             std::mem::replace(&mut self.inner.head, http::Request::new(()).into_parts().0);
         let context = &mut self.inner.context;
         head.extensions.insert(context.client);
-        head.extensions.insert(context.notes.request_id);
+        head.extensions.insert(context.notes.request_id.clone());
         let first = context.identities.iter().next().cloned();
         if let Some(first) = first {
             let known = head.extensions.remove::<Identities>().unwrap_or_default();

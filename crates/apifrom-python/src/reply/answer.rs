@@ -23,7 +23,7 @@ impl Asked {
     /// What `request` says.
     pub(crate) fn of(request: &Request) -> Self {
         let head = request.head();
-        Self::new(head, request.context().notes.request_id)
+        Self::new(head, request.context().notes.request_id.clone())
     }
 
     pub(crate) fn new(head: &Head, request_id: RequestId) -> Self {
@@ -58,7 +58,6 @@ pub(crate) struct Later {
     after: Option<Afterwards>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "what holds it is boxed")]
 enum Kind {
     File {
         source: FileSource,
@@ -106,7 +105,7 @@ impl Answer {
         }
         let asked = asked();
         let after = match &background {
-            Some(work) => Some(Pending::new(work.bind(py), asked.request_id)?.into()),
+            Some(work) => Some(Pending::new(work.bind(py), asked.request_id.clone())?.into()),
             None => None,
         };
         let kind = match content {

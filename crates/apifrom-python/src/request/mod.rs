@@ -109,7 +109,7 @@ impl Copied {
             captures: original.captures.clone(),
             client: original.client,
             scheme: notes.scheme,
-            request_id: notes.request_id,
+            request_id: notes.request_id.clone(),
             identities: Identities::default(),
             csrf_token: None,
             csp_nonce: None,
@@ -126,7 +126,7 @@ impl Copied {
             captures: context.captures.clone(),
             client: context.client,
             scheme: context.notes.scheme,
-            request_id: context.notes.request_id,
+            request_id: context.notes.request_id.clone(),
             identities: context.identities.clone(),
             csrf_token: context.csrf_token().map(Into::into),
             csp_nonce: context.csp_nonce().cloned(),
@@ -244,7 +244,7 @@ impl Answered {
     pub(crate) fn new(original: &Arc<Original>, notes: &Notes, facts: Arc<Facts>) -> Self {
         Self {
             copied: Some(Box::new(Copied::answered(original, notes))),
-            asked: Asked::new(&original.head, notes.request_id),
+            asked: Asked::new(&original.head, notes.request_id.clone()),
             original: Arc::clone(original),
             facts,
         }
@@ -364,8 +364,8 @@ pub(crate) fn csp_nonce(request: &Bound<'_, BaseRequest>) -> PyResult<String> {
 pub(crate) fn asked(object: &Bound<'_, PyAny>) -> PyResult<Asked> {
     let request = object.cast::<BaseRequest>()?.get();
     let request_id = request.with(
-        |request| request.context().notes.request_id,
-        |copied| copied.request_id,
+        |request| request.context().notes.request_id.clone(),
+        |copied| copied.request_id.clone(),
     );
     Ok(request.with_head(|head| Asked::new(head, request_id)))
 }
@@ -511,11 +511,10 @@ impl BaseRequest {
     /// The id in the answer's `X-Request-ID` and in the log.
     #[getter]
     fn request_id(&self) -> String {
-        let id = self.with(
-            |request| request.context().notes.request_id,
-            |copied| copied.request_id,
-        );
-        id.as_str().to_owned()
+        self.with(
+            |request| request.context().notes.request_id.as_str().to_owned(),
+            |copied| copied.request_id.as_str().to_owned(),
+        )
     }
 
     /// Attributes of this request: what authentication and own middleware leave for the handler.

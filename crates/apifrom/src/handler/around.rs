@@ -100,14 +100,14 @@ impl Next {
     /// Goes on with `request`. It comes to an answer, whatever becomes of the request, and never
     /// to an error.
     pub fn call(self, request: Request) -> Reply {
-        let id = request.context().notes.request_id;
+        let id = request.context().notes.request_id.clone();
         let behind = self.behind;
         let asked = if behind.sends_files {
             Asked::of(&request.head().method, &request.head().headers)
         } else {
             Asked::default()
         };
-        let wait = |inner, behind, asked| {
+        let wait = |inner, behind, id, asked| {
             Reply::wait(Answering {
                 inner,
                 behind,
@@ -116,13 +116,13 @@ impl Next {
             })
         };
         match guarded(|| behind.handler.call(request)) {
-            Ok(Reply::Wait(inner)) => wait(inner, behind, asked),
+            Ok(Reply::Wait(inner)) => wait(inner, behind, id, asked),
             Ok(Reply::Ready(Ok(response))) if response.body().is_file() => {
                 let opening = Box::pin(files::open(response, asked));
-                wait(opening, behind, Asked::default())
+                wait(opening, behind, id, Asked::default())
             }
-            Ok(Reply::Ready(outcome)) => Reply::Ready(Ok(behind.settle(outcome, id))),
-            Err(why) => Reply::Ready(Ok(behind.settle(Err(why), id))),
+            Ok(Reply::Ready(outcome)) => Reply::Ready(Ok(behind.settle(outcome, &id))),
+            Err(why) => Reply::Ready(Ok(behind.settle(Err(why), &id))),
         }
     }
 
@@ -133,8 +133,8 @@ impl Next {
 }
 
 impl Behind {
-    fn settle(&self, outcome: Outcome, id: RequestId) -> Response {
-        self.failures.settle(outcome, &id, &self.name)
+    fn settle(&self, outcome: Outcome, id: &RequestId) -> Response {
+        self.failures.settle(outcome, id, &self.name)
     }
 }
 
@@ -161,7 +161,7 @@ impl Future for Answering {
                 Ok(Poll::Ready(outcome)) => outcome,
                 Err(why) => Err(why),
             };
-            return Poll::Ready(Ok(this.behind.settle(outcome, this.id)));
+            return Poll::Ready(Ok(this.behind.settle(outcome, &this.id)));
         }
     }
 }

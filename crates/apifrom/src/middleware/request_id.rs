@@ -51,7 +51,7 @@ pub(crate) fn make() -> RequestId {
         state.set((b, next));
         (b, next.wrapping_add(b))
     });
-    let mut text = [b'A'; 22];
+    let mut text = [b'A'; RequestId::OURS];
     // Six bits a character: ten of one half, ten of the other, and two of what is left of both.
     let (first, rest) = text.split_at_mut(10);
     let (second, last) = rest.split_at_mut(10);

@@ -1,6 +1,7 @@
 //! What a request is called: by an id of its own, and as part of a trace.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::{HOST, HeaderName};
 
@@ -10,53 +11,60 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The name of one request, in the answer's `X-Request-ID` and in every record about it, beside the trace
 /// that it is part of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RequestId {
-    text: [u8; Self::MAX],
-    length: u8,
+#[derive(Clone, PartialEq, Eq)]
+pub struct RequestId(Known);
+
+/// Nearly every request has an id of ours and no trace: its copies are small, and nothing is shared.
+#[derive(Clone, PartialEq, Eq)]
+enum Known {
+    Ours([u8; RequestId::OURS]),
+    More(Arc<More>),
+}
+
+#[derive(PartialEq, Eq)]
+struct More {
+    text: Box<[u8]>,
     trace: Option<TraceParent>,
 }
 
 impl RequestId {
     /// The longest id that is taken over from a trusted proxy.
     pub const MAX: usize = 64;
+    /// The length of an id that is made here.
+    pub(crate) const OURS: usize = 22;
 
-    /// An id of at most [`RequestId::MAX`] bytes of `[A-Za-z0-9._-]`; `None` for anything else.
+    /// An id of 8 to [`RequestId::MAX`] bytes of `[A-Za-z0-9._-]`; `None` for anything else.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
         if !(8..=Self::MAX).contains(&text.len()) || !text.iter().all(allowed) {
             return None;
         }
-        let mut id = Self {
-            text: [0; Self::MAX],
-            length: u8::try_from(text.len()).ok()?,
+        Some(Self(Known::More(Arc::new(More {
+            text: text.into(),
             trace: None,
-        };
-        id.text.get_mut(..text.len())?.copy_from_slice(text);
-        Some(id)
+        }))))
     }
 
     /// An id that was made here, of characters that are allowed.
-    pub(crate) fn ours(text: [u8; 22]) -> Self {
-        let mut id = Self {
-            text: [0; Self::MAX],
-            length: 22,
-            trace: None,
-        };
-        if let Some(place) = id.text.get_mut(..text.len()) {
-            place.copy_from_slice(&text);
-        }
-        id
+    pub(crate) fn ours(text: [u8; Self::OURS]) -> Self {
+        Self(Known::Ours(text))
     }
 
-    /// The same id, of a request that is part of a trace.
+    /// The same id, of a request that is part of `trace`.
     pub(crate) fn within(self, trace: Option<TraceParent>) -> Self {
-        Self { trace, ..self }
+        if trace.is_none() {
+            return self;
+        }
+        let text = self.as_bytes().into();
+        Self(Known::More(Arc::new(More { text, trace })))
     }
 
     /// The trace that the request is part of, where its caller named one.
     pub fn trace(&self) -> Option<&TraceParent> {
-        self.trace.as_ref()
+        match &self.0 {
+            Known::Ours(_) => None,
+            Known::More(more) => more.trace.as_ref(),
+        }
     }
 
     /// The id as text.
@@ -66,9 +74,10 @@ impl RequestId {
 
     /// The id as it is sent.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.text
-            .get(..usize::from(self.length))
-            .unwrap_or_default()
+        match &self.0 {
+            Known::Ours(text) => text,
+            Known::More(more) => &more.text,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::response::{ResponseBody, StreamError};
 /// until the client takes it: a copy of it for HTTP/1, and for HTTP/2 out of sight of every deadline.
 const PIECE: usize = 64 << 10;
 
-/// The largest body that is read before its request is routed, see [`wire::gathers`].
+/// The largest body that is read before its request is routed, see [`wire::Body`].
 const GATHERED: u64 = 64 << 10;
 
 /// The engine, as one connection calls it.
@@ -59,13 +59,13 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let multiplexed = head.version >= Version::HTTP_2;
         let mut closes = false;
         let step = match wire::check(&head, self.shared.max_header_fields) {
-            Ok(()) if wire::gathers(&head) => Step::Gathering(Box::pin(gathered(
+            Ok(wire::Body::AtOnce) => Step::Gathering(Box::pin(gathered(
                 Arc::clone(&self.shared),
                 head,
                 body,
                 peer,
             ))),
-            Ok(()) => {
+            Ok(wire::Body::WhenAsked) => {
                 let body = Body::wire(body, Some(self.shared.timeouts.body));
                 Step::Calling(self.shared.engine.call(head, body, peer))
             }

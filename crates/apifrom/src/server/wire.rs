@@ -25,8 +25,18 @@ use crate::request::Head;
 /// Every method that an endpoint may have.
 const ENDPOINT_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// Decides whether `head` can be read in one way only.
-pub(super) fn check(head: &Head, max_fields: usize) -> Result<(), Rejection> {
+/// When the body of a request is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// When somebody asks for it.
+    WhenAsked,
+    /// Before anything else happens: hardly any handler reads it, and a chunked one that is left unread
+    /// costs the connection and the requests behind it.
+    AtOnce,
+}
+
+/// Decides whether `head` can be read in one way only, and when its body is read.
+pub(super) fn check(head: &Head, max_fields: usize) -> Result<Body, Rejection> {
     if head.headers.len() > max_fields {
         return Err(Rejection::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -65,19 +75,11 @@ pub(super) fn check(head: &Head, max_fields: usize) -> Result<(), Rejection> {
             "this server does not answer that method",
         )
         .header(ALLOW, HeaderValue::from_static(ENDPOINT_METHODS))),
-        _ => Ok(()),
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS if codings > 0 => {
+            Ok(Body::AtOnce)
+        }
+        _ => Ok(Body::WhenAsked),
     }
-}
-
-/// True when the body of a request that passed [`check`] is read before anything else happens.
-///
-/// Hardly any handler reads such a body, and a chunked one that is left unread costs the connection
-/// and the requests behind it.
-pub(super) fn gathers(head: &Head) -> bool {
-    matches!(
-        head.method,
-        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS
-    ) && head.headers.contains_key(TRANSFER_ENCODING)
 }
 
 fn ambiguous(detail: &'static str) -> Rejection {
@@ -151,13 +153,14 @@ mod tests {
 
     #[test]
     fn only_chunked_bodies_that_nobody_expects_are_read_ahead() {
-        let gathers = |method, fields: &[_]| gathers(&head(method, Version::HTTP_11, fields));
+        let read =
+            |method, fields: &[_]| check(&head(method, Version::HTTP_11, fields), 5).unwrap();
         let chunked = [("transfer-encoding", "chunked")];
-        assert!(gathers("GET", &chunked));
-        assert!(gathers("DELETE", &chunked));
-        assert!(!gathers("POST", &chunked));
-        assert!(!gathers("GET", &[("content-length", "5")]));
-        assert!(!gathers("GET", &[]));
+        assert_eq!(read("GET", &chunked), Body::AtOnce);
+        assert_eq!(read("DELETE", &chunked), Body::AtOnce);
+        assert_eq!(read("POST", &chunked), Body::WhenAsked);
+        assert_eq!(read("GET", &[("content-length", "5")]), Body::WhenAsked);
+        assert_eq!(read("GET", &[]), Body::WhenAsked);
     }
 
     #[test]

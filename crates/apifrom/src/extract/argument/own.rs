@@ -38,7 +38,7 @@ impl FromRequest for Client {
 
 impl FromRequest for RequestId {
     fn from_request(request: &Request) -> Result<Self, Rejection> {
-        Ok(request.context().notes.request_id)
+        Ok(request.context().notes.request_id.clone())
     }
 }
 
