@@ -175,8 +175,30 @@ def test_a_body_is_asked_for_no_faster_than_it_is_read():
 
     client = Client(app, "POST", "/", chunked, [b"x" * 32_768] * 30)
     asyncio.run(client.ask())
-    assert client.content == str(30 * 32_768).encode()
+    assert (client.status, client.content) == (200, str(30 * 32_768).encode())
     assert all(asked <= read + 3 for read, asked in enumerate(asked, start=1))
+
+
+def test_bodies_that_arrive_in_many_pieces_at_once_are_read_to_their_ends():
+    app = API()
+
+    @app.post("/")
+    async def handler(request):
+        return sum([len(piece) async for piece in request.stream()])
+
+    class Unhurried(Client):
+        async def receive(self):
+            await asyncio.sleep(0)
+            return await super().receive()
+
+    async def main():
+        chunked = [(b"transfer-encoding", b"chunked")]
+        for _ in range(20):
+            asked = [Unhurried(app, "POST", "/", chunked, [b"x" * 100] * 50) for _ in range(8)]
+            await asyncio.gather(*(client.ask() for client in asked))
+            assert [(client.status, client.content) for client in asked] == [(200, b"5000")] * 8
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("path", ["/waits", "/streams"])

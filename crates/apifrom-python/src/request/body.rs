@@ -244,7 +244,10 @@ impl Wire {
             (Poll::Ready(read), _) => self.finish(read),
             (Poll::Pending, Some(runtime)) => {
                 let wire = Arc::clone(self);
-                runtime.spawn(Reading { reading, wire });
+                runtime.spawn(Reading {
+                    reading,
+                    wire: Some(wire),
+                });
             }
             (Poll::Pending, None) => {
                 let error = std::io::Error::other("no runtime reads this body");
@@ -271,7 +274,8 @@ impl Wire {
 /// The task that reads. Given up with its worker, it says so to whoever waits.
 struct Reading<F> {
     reading: Pin<Box<F>>,
-    wire: Arc<Wire>,
+    /// None once it has finished: whoever waits from then on waits for another reading.
+    wire: Option<Arc<Wire>>,
 }
 
 impl<F: Future<Output = Read>> Future for Reading<F> {
@@ -279,17 +283,19 @@ impl<F: Future<Output = Read>> Future for Reading<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.reading
-            .as_mut()
-            .poll(context)
-            .map(|read| this.wire.finish(read))
+        this.reading.as_mut().poll(context).map(|read| {
+            if let Some(wire) = this.wire.take() {
+                wire.finish(read);
+            }
+        })
     }
 }
 
 impl<F> Drop for Reading<F> {
     fn drop(&mut self) {
-        let mut state = self.wire.lock();
-        if matches!(state.step, Step::Reading) && !state.waiters.is_empty() {
+        let Some(wire) = &self.wire else { return };
+        let mut state = wire.lock();
+        if matches!(state.step, Step::Reading) {
             let closed = Rejection::unavailable("closing", "the server is closing", 1);
             state.step = Step::Over(Err(Refused::of(&closed)));
             let waiters = std::mem::take(&mut state.waiters);
