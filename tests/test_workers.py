@@ -327,6 +327,15 @@ if len(sys._xoptions) and sys._xoptions["apifrom_worker"].startswith("2/"):
             ["worker 1 ended with status 3 before it served"],
         ),
         ("", "backlog=-1", 1, ["1 configuration error"]),
+        (
+            "",
+            "limit_conections=5, frobnicate=True",
+            1,
+            [
+                "run.limit_conections: unknown option; did you mean limit_connections?",
+                "run.frobnicate: unknown option\n",
+            ],
+        ),
     ],
 )
 def test_what_fails_in_each_worker_is_said_once(more, options, status, expected):

@@ -7,6 +7,8 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 /// A dictionary that is read field by field; whatever is left over is unknown.
 pub(crate) struct Fields<'py, 'e> {
     given: Bound<'py, PyDict>,
+    /// The names that were asked for.
+    known: Vec<String>,
     path: String,
     errors: &'e mut ConfigErrors,
 }
@@ -23,6 +25,7 @@ impl<'py, 'e> Fields<'py, 'e> {
     ) -> PyResult<Self> {
         Ok(Self {
             given: given.copy()?,
+            known: Vec::new(),
             path: path.into(),
             errors,
         })
@@ -30,6 +33,7 @@ impl<'py, 'e> Fields<'py, 'e> {
 
     /// The value of `name` as it is.
     pub(crate) fn take(&mut self, name: &str) -> Option<Bound<'py, PyAny>> {
+        self.known.push(name.to_owned());
         let value = self.given.get_item(name).ok().flatten()?;
         // A key that was found can be removed.
         let _ = self.given.del_item(name);
@@ -198,11 +202,21 @@ impl<'py, 'e> Fields<'py, 'e> {
             .map(|key| key.to_string())
             .collect();
         for name in left {
-            match hint(&name) {
-                Some(hint) => self.note(&name, hint),
-                None => self.note(&name, "unknown option"),
+            match (hint(&name), self.nearest(&name)) {
+                (Some(hint), _) => self.note(&name, hint),
+                (None, Some(known)) => {
+                    self.note(&name, format!("unknown option; did you mean {known}?"));
+                }
+                (None, None) => self.note(&name, "unknown option"),
             }
         }
+    }
+
+    /// The known name that is most like `name`, if any is.
+    fn nearest(&self, name: &str) -> Option<String> {
+        let difflib = self.given.py().import("difflib").ok()?;
+        let found = difflib.call_method1("get_close_matches", (name, &self.known, 1));
+        found.ok()?.get_item(0).ok()?.extract().ok()
     }
 
     fn text_of(&mut self, name: &str, text: &Bound<'py, PyString>, place: &mut String) {
