@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from apifrom._apifrom import flush_logs
 from tests.mariadb_server import MariaDB
 from tests.postgres_server import PostgreSQL
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_by_earlier_tests():
+    """Records reach the loggers after a moment: one test's must not reach the handlers of the next."""
+    flush_logs(1000)
 
 
 @pytest.fixture(scope="session")

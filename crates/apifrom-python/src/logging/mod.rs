@@ -210,15 +210,13 @@ impl Queue {
         for said in batch.iter() {
             let line = said.line();
             let place = index(line.logger);
+            // Whoever listened when it was made may have stopped since.
+            let least = self.levels.get(place);
+            if least.is_none_or(|least| number(line.level) < least.load(Ordering::Relaxed)) {
+                continue;
+            }
             match lines.handlers.get(place).and_then(Option::as_ref) {
-                Some(handler) if !said.has_traceback() => {
-                    let least = self.levels.get(place);
-                    if least
-                        .is_some_and(|least| number(line.level) >= least.load(Ordering::Relaxed))
-                    {
-                        pending.line(py, handler, line)?;
-                    }
-                }
+                Some(handler) if !said.has_traceback() => pending.line(py, handler, line)?,
                 _ => pending.record(py, said)?,
             }
         }
