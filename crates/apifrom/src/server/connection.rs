@@ -296,11 +296,23 @@ impl Connection {
         self.protocol.graceful_shutdown();
     }
 
+    /// Has this connection woken at the next change of stage.
+    fn watch(&mut self, cx: &mut Context<'_>) {
+        // While the server serves, whoever is told of a change finds another stage. Once it is
+        // ending, the telling may come after the stage was seen, and use up what was armed.
+        if self.is_watching && self.stage == Stage::Serving {
+            return;
+        }
+        while self.change.as_mut().poll(cx).is_ready() {
+            self.change = self.shared.stopper.next_change();
+        }
+        self.is_watching = true;
+    }
+
     /// Follows the server to its next stage.
     fn follow(&mut self, cx: &mut Context<'_>) -> Next {
-        if !self.is_watching {
-            self.is_watching = self.change.as_mut().poll(cx).is_pending();
-        }
+        // Armed before the look, so that a change between the two is not missed.
+        self.watch(cx);
         let stage = self.shared.stopper.stage();
         if stage == self.stage {
             return Next::Wait;
@@ -310,8 +322,6 @@ impl Connection {
             return Next::Drop;
         }
         self.close();
-        self.change = self.shared.stopper.next_change();
-        self.is_watching = false;
         Next::Turn
     }
 
@@ -321,6 +331,7 @@ impl Connection {
             self.pulse.close();
             return Next::Turn;
         }
+        self.pulse.watched_by(cx.waker());
         let now = instant();
         let (phase, deadline) = self.clock.read(&self.pulse, now, &self.shared.timeouts);
         let Some(deadline) = deadline else {
@@ -357,7 +368,7 @@ impl Connection {
                 self.pulse.close();
                 Next::Turn
             }
-            Phase::Head | Phase::Stalled => {
+            Phase::Head | Phase::Stalled | Phase::Sending => {
                 self.shared.log("connection_timed_out", &self.peer, || {
                     let what = match phase {
                         Phase::Head => "sent no whole request head in time",

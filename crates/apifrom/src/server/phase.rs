@@ -6,16 +6,21 @@
 //! | busy | when the request reaches the engine | never: requests have deadlines of their own |
 //! | idle | when the last answer ended | `timeout_keep_alive` |
 //! | stalled | when the client stops reading what is written; each byte it takes starts anew | `timeout_write` |
+//! | sending | when HTTP/2 holds the rest of every answer; each byte the client takes starts anew | `timeout_write` |
 //! | half closed | when the client stops sending while it is owed an answer | 500 ms |
 //! | closing | when this side has said that it is done | 1 s |
 //!
 //! Three parties share one [`Pulse`]: the socket sees bytes come and go, the service sees requests
-//! begin and end, and the connection looks at both after each turn and holds the one timer. They
-//! mostly run in one task; where an HTTP/2 stream runs in another, the connection is woken by what
-//! that stream writes. A turn reads the clock once, and the timer is set only when it would ring
-//! too late, so a request on a kept connection costs no timer at all.
+//! begin and end and what HTTP/2 holds of their answers, and the connection looks at both after
+//! each turn and holds the one timer. They mostly run in one task; where an HTTP/2 stream runs in
+//! another, the connection is woken by what that stream writes and by the end of the last request.
+//! A turn reads the clock once, and the timer is set only when it would ring too late, so a request
+//! on a kept connection costs no timer at all.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::config::ServerConfig;
@@ -41,6 +46,10 @@ pub(super) struct Pulse {
     /// The number of requests that are being answered in the low half; in the high half a count of
     /// what starts the clock of a phase anew. Both change in one step.
     beat: AtomicU64,
+    /// How many pieces of answers HTTP/2 holds until the client takes them.
+    held: AtomicUsize,
+    /// Whom the end of the last request wakes, over HTTP/2.
+    watcher: Mutex<Option<Waker>>,
     /// True from the first byte of a request head until the request begins.
     head: AtomicBool,
     /// True while a write is waiting for the client.
@@ -61,6 +70,7 @@ pub(super) enum Phase {
     Busy,
     Idle,
     Stalled,
+    Sending,
     HalfClosed,
     Closing,
 }
@@ -79,6 +89,8 @@ impl Pulse {
     fn new(multiplexed: bool) -> Self {
         Self {
             beat: AtomicU64::new(0),
+            held: AtomicUsize::new(0),
+            watcher: Mutex::default(),
             head: AtomicBool::new(!multiplexed),
             stalled: AtomicBool::new(false),
             half_closed: AtomicBool::new(false),
@@ -96,7 +108,29 @@ impl Pulse {
 
     /// A request is answered, or given up.
     pub(super) fn request_ends(&self) {
-        self.beat.fetch_add(ANEW - 1, Relaxed);
+        // Whoever sees the end sees as well what HTTP/2 was handed before it.
+        let before = self.beat.fetch_add(ANEW - 1, Release);
+        if self.multiplexed && before % ANEW == 1 {
+            let watcher = self.watcher().take();
+            if let Some(watcher) = watcher {
+                watcher.wake();
+            }
+        }
+    }
+
+    /// Has `waker` woken when the last request ends, unless its end can be seen from here on.
+    pub(super) fn watched_by(&self, waker: &Waker) {
+        if self.multiplexed {
+            *self.watcher() = Some(waker.clone());
+        }
+    }
+
+    /// A piece of an answer is handed to HTTP; counted where HTTP/2 holds it out of sight.
+    pub(super) fn hold(self: &Arc<Self>) -> Option<Held> {
+        self.multiplexed.then(|| {
+            self.held.fetch_add(1, Relaxed);
+            Held(Arc::clone(self))
+        })
     }
 
     /// Bytes arrived.
@@ -153,6 +187,8 @@ impl Pulse {
             } else {
                 Phase::Busy
             }
+        } else if self.held.load(Relaxed) > 0 {
+            Phase::Sending
         } else if self.is_closing() {
             Phase::Closing
         } else if self.head.load(Relaxed) {
@@ -173,7 +209,31 @@ impl Pulse {
 
     fn is_busy(&self) -> bool {
         // The low half never borrows from the high one: every end has had its beginning.
-        !self.beat.load(Relaxed).is_multiple_of(ANEW)
+        !self.beat.load(Acquire).is_multiple_of(ANEW)
+    }
+
+    fn watcher(&self) -> MutexGuard<'_, Option<Waker>> {
+        // Nothing that runs under the lock leaves the waker half set.
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A piece of an answer, for as long as HTTP/2 holds it.
+#[derive(Debug)]
+pub(super) struct Held(Arc<Pulse>);
+
+impl Held {
+    /// Some of it is on its way to the client.
+    pub(super) fn moves(&self) {
+        self.0.beat.fetch_add(ANEW, Relaxed);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Nobody has to be woken: a piece goes in a turn of the connection, or before its request
+        // ends.
+        self.0.held.fetch_sub(1, Relaxed);
     }
 }
 
@@ -201,7 +261,7 @@ impl Timeouts {
             Phase::Head => Some(self.head),
             Phase::Busy => None,
             Phase::Idle => Some(self.keep_alive),
-            Phase::Stalled => Some(self.write),
+            Phase::Stalled | Phase::Sending => Some(self.write),
             Phase::HalfClosed => Some(HALF_CLOSED),
             Phase::Closing => Some(CLOSING),
         }
@@ -253,7 +313,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     struct Watched {
-        pulse: Pulse,
+        pulse: Arc<Pulse>,
         clock: PhaseClock,
         start: Instant,
     }
@@ -263,7 +323,7 @@ mod tests {
             let start = instant();
             Self {
                 clock: PhaseClock::starting(&pulse, start),
-                pulse,
+                pulse: Arc::new(pulse),
                 start,
             }
         }
@@ -318,6 +378,47 @@ mod tests {
         http2.pulse.request_ends();
         assert_eq!(http2.at(3), (Phase::Idle, Some(78)));
         assert!(!http2.pulse.withholds_end());
+    }
+
+    #[test]
+    fn what_http_2_holds_is_sent_in_its_own_time() {
+        let mut http2 = Watched::new(Pulse::http2());
+        http2.pulse.request_begins();
+        let held = [http2.pulse.hold().unwrap(), http2.pulse.hold().unwrap()];
+        assert_eq!(http2.at(1), (Phase::Busy, None));
+        http2.pulse.request_ends();
+        assert_eq!(http2.at(2), (Phase::Sending, Some(32)));
+        assert_eq!(http2.at(20), (Phase::Sending, Some(32)));
+        held[0].moves();
+        assert_eq!(http2.at(21), (Phase::Sending, Some(51)));
+        http2.pulse.close();
+        assert_eq!(http2.at(22), (Phase::Sending, Some(51)));
+        drop(held);
+        assert_eq!(http2.at(23), (Phase::Closing, Some(24)));
+        let http1 = Watched::new(Pulse::http1());
+        assert!(http1.pulse.hold().is_none());
+    }
+
+    #[test]
+    fn the_end_of_the_last_request_wakes_a_connection_of_http_2() {
+        struct Woken(AtomicUsize);
+        impl std::task::Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Relaxed);
+            }
+        }
+        let counted = |pulse: &Pulse| {
+            let woken = Arc::new(Woken(AtomicUsize::new(0)));
+            pulse.watched_by(&Arc::clone(&woken).into());
+            pulse.request_begins();
+            pulse.request_begins();
+            pulse.request_ends();
+            let before = woken.0.load(Relaxed);
+            pulse.request_ends();
+            (before, woken.0.load(Relaxed))
+        };
+        assert_eq!(counted(&Pulse::http2()), (0, 1));
+        assert_eq!(counted(&Pulse::http1()), (0, 0));
     }
 
     #[test]

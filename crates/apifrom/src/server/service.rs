@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::connection::Shared;
-use super::phase::Pulse;
+use super::phase::{Held, Pulse};
 use super::streams::Flow;
 use super::wire;
 use crate::engine::Call;
@@ -22,7 +22,8 @@ use crate::request::{Body, Head, Peer};
 use crate::response::{ResponseBody, StreamError};
 
 /// The largest piece of an answer that HTTP is handed at once. What was handed over stays in memory
-/// until the client takes it: a copy of it for HTTP/1, and for HTTP/2 out of sight of every deadline.
+/// until the client takes it: a copy of it for HTTP/1, and for HTTP/2 the piece itself, which its
+/// stream no longer watches over once it is the last.
 const PIECE: usize = 64 << 10;
 
 /// The largest body that is read before its request is routed, see [`wire::Body`].
@@ -150,7 +151,7 @@ impl Future for Answer {
         Poll::Ready(Ok(response.map(|body| WireBody {
             body,
             pieces: flow.map(|flow| Box::new(Pieces::of(flow))),
-            _underway: underway,
+            underway,
         })))
     }
 }
@@ -160,7 +161,31 @@ pub(super) struct WireBody {
     body: ResponseBody,
     /// Over HTTP/1 only once there is more than a piece.
     pieces: Option<Box<Pieces>>,
-    _underway: Option<Underway>,
+    underway: Option<Underway>,
+}
+
+/// A piece of an answer in the hands of HTTP.
+pub(super) struct Piece {
+    bytes: Bytes,
+    /// Over HTTP/2, where a piece may wait for the client long after its body is gone.
+    held: Option<Held>,
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        if let Some(held) = &self.held {
+            held.moves();
+        }
+    }
 }
 
 /// Hands out a body in pieces.
@@ -198,6 +223,16 @@ impl Pieces {
 }
 
 impl WireBody {
+    fn handed_out(&self, frame: Frame<Bytes>) -> Frame<Piece> {
+        frame.map_data(|bytes| Piece {
+            bytes,
+            held: self
+                .underway
+                .as_ref()
+                .and_then(|underway| underway.0.hold()),
+        })
+    }
+
     fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         let is_large = frame.data_ref().is_some_and(|data| data.len() > PIECE);
         if !is_large && self.pieces.is_none() {
@@ -211,23 +246,27 @@ impl WireBody {
 }
 
 impl http_body::Body for WireBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = StreamError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, StreamError>>> {
         let this = &mut *self;
         if let Some(pieces) = &mut this.pieces {
             pieces.asked();
             if !pieces.rest.is_empty() {
                 let rest = std::mem::take(&mut pieces.rest);
-                return Poll::Ready(Some(Ok(Frame::data(pieces.cut(rest)))));
+                let frame = Frame::data(pieces.cut(rest));
+                return Poll::Ready(Some(Ok(this.handed_out(frame))));
             }
         }
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map(|frame| this.cut(frame))))
+        Poll::Ready(frame.map(|frame| {
+            let frame = this.cut(frame?);
+            Ok(this.handed_out(frame))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

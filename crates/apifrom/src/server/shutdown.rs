@@ -58,8 +58,10 @@ impl Stopper {
     }
 
     fn advance(&self, to: Stage) {
-        self.gate.stage.fetch_max(to as u8, Ordering::AcqRel);
-        self.gate.changed.notify_waiters();
+        let from = self.gate.stage.fetch_max(to as u8, Ordering::AcqRel);
+        if from < to as u8 {
+            self.gate.changed.notify_waiters();
+        }
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -82,7 +84,8 @@ impl Stopper {
         }
     }
 
-    /// Completes at the next change.
+    /// Completes at the next change. A change is seen before it is told of, so what completes may be
+    /// about a stage that is known already.
     pub(super) fn next_change(&self) -> Pin<Box<OwnedNotified>> {
         Box::pin(Arc::clone(&self.gate.changed).notified_owned())
     }
@@ -158,6 +161,17 @@ mod tests {
         assert_eq!(stopper.stage(), Stage::Stopping);
         stopper.cut();
         told.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_of_a_stage_that_was_reached_before() {
+        let stopper = Stopper::new();
+        stopper.stop();
+        let mut change = stopper.next_change();
+        stopper.stop();
+        assert!(!change.as_mut().enable());
+        stopper.cut();
+        change.await;
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! Flow control lets a client hold an answer open without ever blocking the socket, so the socket
 //! cannot notice. The answer's body can: it is asked for the next piece only once the client has
 //! granted room for the last one. A body that was not asked again within `timeout_write` has its
-//! stream reset.
+//! stream reset. What HTTP/2 still holds when its body has ended is the connection's to watch, see
+//! `phase`.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

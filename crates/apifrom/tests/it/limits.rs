@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use super::server::{ask, h2_request, http2};
+use super::server::{ask, h2_request, http2, narrow_answer, take_slowly};
 use super::support::{Client, SOON, Served, eventually, statuses};
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -326,6 +326,39 @@ async fn a_large_answer_over_http_2_is_not_held_for_a_client_that_stalls() {
 }
 
 #[tokio::test]
+async fn an_http_2_connection_is_not_idle_while_its_answer_is_taken() {
+    let served = Served::with(|config| config.timeout_keep_alive = SHORT * 3);
+    let (mut body, connection, _) = narrow_answer(&served).await;
+    // Far longer than a connection may idle and then linger.
+    assert_eq!(take_slowly(&mut body, SHORT).await, 60_000);
+    let ended = tokio::time::timeout(SOON, connection).await;
+    assert!(ended.is_ok(), "idle now, and kept");
+}
+
+#[tokio::test]
+async fn an_http_2_client_that_takes_nothing_of_a_small_answer_is_let_go() {
+    let served = Served::with(|config| config.timeout_write = SHORT);
+    let (_body, _, mut pings) = narrow_answer(&served).await;
+    // Other frames than those of the answer do not count.
+    let pinging = async {
+        while pings.ping(h2::Ping::opaque()).await.is_ok() {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    let let_go = tokio::time::timeout(SOON, pinging).await;
+    assert!(let_go.is_ok(), "still open");
+    assert_eq!(served.records.of("connection_timed_out").len(), 1);
+}
+
+#[tokio::test]
+async fn an_http_2_client_that_takes_an_answer_slowly_keeps_it() {
+    let served = Served::with(|config| config.timeout_write = SHORT * 10);
+    let (mut body, _connection, _) = narrow_answer(&served).await;
+    assert_eq!(take_slowly(&mut body, SHORT).await, 60_000);
+    assert!(served.records.of("connection_timed_out").is_empty());
+}
+
+#[tokio::test]
 async fn an_idle_http_2_connection_is_ended_with_goaway() {
     let keep_alive = Duration::from_millis(300);
     let served = Served::with(|config| config.timeout_keep_alive = keep_alive);
@@ -380,7 +413,7 @@ async fn http_2_headers_are_bounded_like_others() {
 }
 
 /// An HTTP/2 frame.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
     [&head, payload].concat()

@@ -327,6 +327,46 @@ pub(crate) async fn ask(
     Ok((status, whole))
 }
 
+/// An answer of 60,000 bytes, the connection that it comes over, and pings. The client has room for
+/// 4,000 bytes at a time.
+pub(crate) async fn narrow_answer(
+    served: &Served,
+) -> (
+    h2::RecvStream,
+    tokio::task::JoinHandle<Result<(), h2::Error>>,
+    h2::PingPong,
+) {
+    let stream = tokio::net::TcpStream::connect(served.address())
+        .await
+        .unwrap();
+    let (mut client, mut connection) = h2::client::Builder::new()
+        .initial_window_size(4000)
+        .handshake::<_, Bytes>(stream)
+        .await
+        .unwrap();
+    let pings = connection.ping_pong().unwrap();
+    let connection = tokio::spawn(connection);
+    let (response, mut sending) = client
+        .send_request(h2_request("POST", "/echo"), false)
+        .unwrap();
+    sending.send_data(vec![b'x'; 60_000].into(), true).unwrap();
+    let response = response.await.unwrap();
+    assert_eq!(response.status(), 200);
+    (response.into_body(), connection, pings)
+}
+
+/// Takes what is left of an answer, with a pause after each piece, and says how much it was.
+pub(crate) async fn take_slowly(body: &mut h2::RecvStream, pause: Duration) -> usize {
+    let mut taken = 0;
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk.unwrap_or_else(|error| panic!("{error} after {taken} bytes"));
+        taken += chunk.len();
+        body.flow_control().release_capacity(chunk.len()).unwrap();
+        tokio::time::sleep(pause).await;
+    }
+    taken
+}
+
 pub(crate) fn h2_request(method: &str, path: &str) -> http::Request<()> {
     http::Request::builder()
         .method(method)

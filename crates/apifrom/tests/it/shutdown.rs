@@ -2,10 +2,16 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::server::{h2_request, http2};
-use super::support::{SOON, Served, eventually};
+use apifrom::server::Server;
+use apifrom::{Api, EndpointSpec, Reply, Request, ServerConfig};
+
+use super::limits::frame;
+use super::server::{h2_request, http2, narrow_answer, take_slowly};
+use super::support::{Client, SOON, Served, eventually};
 
 #[test]
 fn a_running_request_is_finished_and_its_connection_closed() {
@@ -98,6 +104,36 @@ fn asked_a_second_time_the_server_waits_no_longer() {
 }
 
 #[test]
+fn stopped_more_than_once_the_server_still_cuts() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let asking = Arc::clone(&asked);
+    let handler = Arc::new(move |_: Request| {
+        asking.store(true, Ordering::SeqCst);
+        Reply::wait(std::future::pending())
+    });
+    let never = EndpointSpec::new("never", "/", ["GET"], move |_| Some(handler));
+    let engine = Api::new().endpoints([never]).build().unwrap();
+    let mut config = ServerConfig::default();
+    config.port = 0;
+    let server = Server::bind(&config).unwrap();
+    let address = server.local_address().unwrap();
+    let stopper = server.stopper();
+    // It outlives the server, and what was not cut with it.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let serving = runtime.spawn(server.serve(engine, std::future::pending()));
+    let mut client = Client::tcp(address);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("the handler", || asked.load(Ordering::SeqCst));
+    for _ in 0..2 {
+        stopper.stop();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    stopper.cut();
+    assert_eq!(runtime.block_on(serving).unwrap().unwrap().cut, 1);
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
 fn a_half_sent_head_does_not_hold_up_the_end() {
     let served = Served::with(|_| {});
     let mut client = served.connect();
@@ -136,6 +172,37 @@ async fn http_2_clients_are_told_and_their_streams_finished() {
     assert!(more.is_err() || more.unwrap().0.await.is_err());
     let ended = tokio::task::spawn_blocking(move || served.stop()).await;
     assert!(ended.unwrap().in_time());
+}
+
+#[tokio::test]
+async fn an_http_2_client_takes_its_answer_to_the_end_however_slowly() {
+    let served = Served::with(|_| {});
+    let (mut body, _connection, _) = narrow_answer(&served).await;
+    served.stopper.stop();
+    let taken = take_slowly(&mut body, Duration::from_millis(200)).await;
+    assert_eq!(taken, 60_000);
+    let ended = tokio::task::spawn_blocking(move || served.stop()).await;
+    assert!(ended.unwrap().in_time());
+}
+
+#[test]
+fn an_idle_http_2_client_that_does_not_listen_does_not_hold_up_the_end() {
+    let served = Served::with(|_| {});
+    let mut client = served.connect();
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    client.send(frame(4, 0, 0, &[]));
+    // GET / of http://a.
+    client.send(frame(1, 5, 1, &[0x82, 0x86, 0x41, 1, b'a', 0x84]));
+    let mut received = Vec::new();
+    while !received.ends_with(b"home") {
+        let mut chunk = [0; 1024];
+        let read = client.stream.read(&mut chunk).unwrap();
+        assert!(read > 0, "{received:?}");
+        received.extend_from_slice(&chunk[..read]);
+    }
+    let start = Instant::now();
+    assert!(served.stop().in_time());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
