@@ -9,7 +9,7 @@
 //! 4. The first connection is waited for when the API is built, for a second at most, so that the first
 //!    requests are counted where all others are.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc as blocking};
 use std::thread;
 use std::time::Duration;
@@ -143,15 +143,14 @@ fn settle<T>(found: Result<T, Away>, answer: Sender<T>, failed: impl FnOnce()) {
 
 /// A server. The thread ends with it.
 pub(crate) struct Redis {
-    questions: mpsc::UnboundedSender<Question>,
+    questions: mpsc::UnboundedSender<(Question, Counted)>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    is_there: AtomicBool,
+    /// The number of the connection that answers; 0 while none does.
+    answering: AtomicU64,
     under_way: AtomicUsize,
-    /// Rung when an answer did not come.
-    failed: Notify,
     purpose: Purpose,
     voice: Voice,
 }
@@ -191,9 +190,8 @@ impl Redis {
         let client = client(url).ok()?;
         let (questions, asked) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            is_there: AtomicBool::new(false),
+            answering: AtomicU64::new(0),
             under_way: AtomicUsize::new(0),
-            failed: Notify::new(),
             purpose,
             voice: Voice {
                 sink,
@@ -218,7 +216,7 @@ impl Redis {
 
     /// True while the server answers.
     pub(crate) fn is_there(&self) -> bool {
-        self.shared.is_there.load(Ordering::Acquire)
+        self.shared.answering.load(Ordering::Acquire) != 0
     }
 
     /// Runs `script` about `key`.
@@ -273,25 +271,24 @@ impl Redis {
         }
         let counted = Counted::new(&self.shared).ok_or(Away)?;
         let (answer, answered) = oneshot::channel();
-        self.questions.send(question(answer)).map_err(|_| Away)?;
-        let answer = answered.await.unwrap_or(Err(Away));
-        drop(counted);
-        answer
+        let asked = (question(answer), counted);
+        self.questions.send(asked).map_err(|_| Away)?;
+        answered.await.unwrap_or(Err(Away))
     }
 }
 
-/// One of the questions that are under way.
-struct Counted<'s>(&'s Shared);
+/// One of the questions that are under way: until it is answered, whether or not somebody still waits.
+struct Counted(Arc<Shared>);
 
-impl<'s> Counted<'s> {
-    fn new(shared: &'s Shared) -> Option<Self> {
-        let counted = Self(shared);
+impl Counted {
+    fn new(shared: &Arc<Shared>) -> Option<Self> {
+        let counted = Self(Arc::clone(shared));
         let before = shared.under_way.fetch_add(1, Ordering::Relaxed);
         (before < UNDER_WAY).then_some(counted)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
@@ -301,7 +298,7 @@ impl Drop for Counted<'_> {
 struct Keeper {
     client: Client,
     shared: Arc<Shared>,
-    asked: mpsc::UnboundedReceiver<Question>,
+    asked: mpsc::UnboundedReceiver<(Question, Counted)>,
     /// Whoever waits for the first attempt.
     first: Option<blocking::SyncSender<()>>,
 }
@@ -320,6 +317,7 @@ impl Keeper {
         // Said once, until it changes.
         let mut is_away = false;
         let mut is_judged = false;
+        let mut number = 0;
         loop {
             let away = match opened(&self.client).await {
                 Ok(connection) => {
@@ -333,17 +331,18 @@ impl Keeper {
                     {
                         self.shared.judge(connection.clone()).await;
                     }
-                    self.shared.is_there.store(true, Ordering::Release);
+                    number += 1;
+                    self.shared.answering.store(number, Ordering::Release);
                     self.first = None;
                     is_away = false;
-                    if self.serve(&connection).await {
+                    if self.serve(&connection, number).await {
                         return;
                     }
                     "does not answer".to_owned()
                 }
                 Err(why) => why,
             };
-            self.shared.is_there.store(false, Ordering::Release);
+            self.shared.answering.store(0, Ordering::Release);
             self.first = None;
             if !std::mem::replace(&mut is_away, true) {
                 let what = format!("{away}; meanwhile {}", self.shared.purpose.meanwhile());
@@ -357,24 +356,30 @@ impl Keeper {
         }
     }
 
-    /// Answers questions until one fails; true when nobody will ask any more.
-    async fn serve(&mut self, connection: &MultiplexedConnection) -> bool {
+    /// Answers questions over the connection of this number until one fails; true when nobody will ask any
+    /// more.
+    async fn serve(&mut self, connection: &MultiplexedConnection, number: u64) -> bool {
+        // Its own: what fails late on a connection that was given up says nothing of the next.
+        let failure = Arc::new(Notify::new());
         loop {
-            let question = tokio::select! {
-                question = self.asked.recv() => question,
-                () = self.shared.failed.notified() => return false,
+            let asked = tokio::select! {
+                asked = self.asked.recv() => asked,
+                () = failure.notified() => return false,
             };
-            let Some(question) = question else {
+            let Some((question, counted)) = asked else {
                 return true;
             };
-            let (mut connection, shared) = (connection.clone(), Arc::clone(&self.shared));
+            let (mut connection, failure) = (connection.clone(), Arc::clone(&failure));
             tokio::spawn(async move {
                 let failed = || {
                     // Nobody after this one waits.
-                    shared.is_there.store(false, Ordering::Release);
-                    shared.failed.notify_one();
+                    let answering = &counted.0.answering;
+                    let _ =
+                        answering.compare_exchange(number, 0, Ordering::AcqRel, Ordering::Relaxed);
+                    failure.notify_one();
                 };
                 question.put(&mut connection, failed).await;
+                drop(counted);
             });
         }
     }
@@ -386,8 +391,8 @@ impl Keeper {
         loop {
             tokio::select! {
                 () = &mut pause => return false,
-                question = self.asked.recv() => match question {
-                    Some(question) => question.refuse(),
+                asked = self.asked.recv() => match asked {
+                    Some((question, _)) => question.refuse(),
                     None => return true,
                 },
             }

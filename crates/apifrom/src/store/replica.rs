@@ -2,8 +2,9 @@
 //!
 //! 1. A mark is in the store before whoever made it is told so, and in the copy of that process at once.
 //!    Every other process asks twice a second for what is new, by a number that each mark gets.
-//! 2. A store that lost its data has another epoch, or lower numbers: then all is asked for anew, and what the copy holds
-//!    stays, because nothing that was revoked may come back.
+//! 2. A store that lost its data has another epoch, or lower numbers, or gave the numbers that it lost to other marks
+//!    since: all is asked for anew where that shows, and over each new connection. What the copy holds stays, because
+//!    nothing that was revoked may come back.
 //! 3. How old the copy is can be told at any time. While the store does not answer it grows old, and
 //!    marks cannot be made.
 //! 4. Marks are merged as [`super::memory`] does it, and go when they are over.
@@ -236,7 +237,7 @@ impl Keeper {
         loop {
             let opened = opened(&self.client).await;
             let away = match opened {
-                Ok(mut connection) => match self.pull(&mut connection).await {
+                Ok(mut connection) => match self.pull_all(&mut connection).await {
                     Ok(()) => {
                         if std::mem::take(&mut is_away) {
                             self.shared
@@ -314,6 +315,12 @@ impl Keeper {
             Ok(Ok(_)) => Err(Unmade::Full),
             _ => Err(Unmade::Away),
         }
+    }
+
+    /// Copies everything.
+    async fn pull_all(&mut self, connection: &mut MultiplexedConnection) -> Result<(), Failed> {
+        "0".clone_into(&mut self.since);
+        self.pull(connection).await
     }
 
     /// Copies what is new.

@@ -1,9 +1,9 @@
 //! Limits whose counts are in a real Redis server, which the tests start, stop and end.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -597,6 +597,122 @@ fn a_store_that_was_never_there_lets_no_token_pass() {
         block_on(party.revocation.revoke("1", None)),
         Err(RevocationError::Unavailable)
     );
+}
+
+/// A way to a server that can be closed.
+struct Gate {
+    port: u16,
+    is_open: Arc<AtomicBool>,
+    through: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Gate {
+    fn to(server: &Server) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gate = Self {
+            port: listener.local_addr().unwrap().port(),
+            is_open: Arc::new(AtomicBool::new(true)),
+            through: Arc::default(),
+        };
+        let (is_open, through) = (Arc::clone(&gate.is_open), Arc::clone(&gate.through));
+        let port = server.port;
+        std::thread::spawn(move || {
+            for one in listener.incoming().flatten() {
+                let mut through = through.lock().unwrap();
+                if !is_open.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let other = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                for (from, to) in [(&one, &other), (&other, &one)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                }
+                through.extend([one, other]);
+            }
+        });
+        gate
+    }
+
+    fn close(&self) {
+        let mut through = self.through.lock().unwrap();
+        self.is_open.store(false, Ordering::SeqCst);
+        for socket in through.drain(..) {
+            // The other end may have closed it.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+#[test]
+fn a_store_that_lost_its_last_marks_and_numbered_others_alike_misses_nothing() {
+    let server = Server::start();
+    let gate = Gate::to(&server);
+    let one = Party::new(&server.url(), None);
+    let other = Party::new(
+        &server
+            .url()
+            .replace(&server.port.to_string(), &gate.port.to_string()),
+        None,
+    );
+    let revoke = |name: &str, count: u32| {
+        for number in 0..count {
+            block_on(one.revocation.revoke(&format!("{name}-{number}"), None)).unwrap();
+        }
+    };
+    revoke("kept", 5);
+    revoke("lost", 10);
+    other.becomes(&token("lost-9", "ann"), 401);
+    gate.close();
+    let script = r"
+        local part = function (name) return 'apifrom:revocation:{tokens}:' .. name end
+        for _, field in ipairs(redis.call('ZRANGEBYSCORE', part 'log', '(5', '+inf')) do
+            redis.call('HDEL', part 'marks', field)
+            redis.call('ZREM', part 'log', field)
+            redis.call('ZREM', part 'ends', field)
+        end
+        redis.call('SET', part 'number', 5)
+        return redis.call('HLEN', part 'marks')";
+    let mut connection = server.connection().unwrap();
+    let left: u32 = redis::Script::new(script).invoke(&mut connection).unwrap();
+    assert_eq!(left, 5);
+    revoke("new", 20);
+    gate.is_open.store(true, Ordering::SeqCst);
+    for number in 0..20 {
+        other.becomes(&token(&format!("new-{number}"), "ann"), 401);
+    }
+    assert_eq!(
+        other.status(&token("lost-3", "ann")),
+        401,
+        "it is not let in again"
+    );
+}
+
+#[test]
+fn questions_that_fail_together_are_one_failure() {
+    let server = Server::start();
+    let example = Example::new();
+    let limit = RateLimit::new(1_000_000, Duration::from_mins(1)).redis(server.url());
+    let client = example.client(limit.on_failure(OnFailure::Closed));
+    let until = Instant::now() + Duration::from_secs(2);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while Instant::now() < until {
+                    status(&client);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        let mut connection = server.connection().unwrap();
+        let mut pause = redis::cmd("CLIENT");
+        pause.arg("PAUSE").arg(400).exec(&mut connection).unwrap();
+    });
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while status(&client) != 200 {
+        assert!(Instant::now() < deadline);
+    }
+    let said = ["store_unavailable", "store_recovered"].map(|event| example.events.of(event).len());
+    assert_eq!(said, [1, 1]);
 }
 
 #[test]
