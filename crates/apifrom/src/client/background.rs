@@ -116,6 +116,20 @@ impl<K: Eq + Hash, V: Clone> Flights<K, V> {
         (receiver, is_first)
     }
 
+    /// True while somebody asks.
+    pub(crate) fn is_open(&self, key: &K) -> bool {
+        self.lock().contains_key(key)
+    }
+
+    /// Waits for the answer to `key` where somebody asks already.
+    pub(crate) fn join_open(&self, key: &K) -> Option<oneshot::Receiver<V>> {
+        let mut flights = self.lock();
+        let waiting = flights.get_mut(key)?;
+        let (sender, receiver) = oneshot::channel();
+        waiting.push(sender);
+        Some(receiver)
+    }
+
     /// Hands the answer to all who wait for it.
     pub(crate) fn land(&self, key: &K, value: &V) {
         let waiting = self.lock().remove(key).unwrap_or_default();
@@ -137,9 +151,13 @@ mod tests {
         let (second, asks_too) = flights.join(1);
         let (_, asks_another) = flights.join(2);
         assert_eq!((asks, asks_too, asks_another), (true, false, true));
+        let third = flights.join_open(&1).unwrap();
+        assert!(flights.join_open(&3).is_none());
         flights.land(&1, &"answer");
-        assert_eq!(first.blocking_recv(), Ok("answer"));
-        assert_eq!(second.blocking_recv(), Ok("answer"));
+        for waiting in [first, second, third] {
+            assert_eq!(waiting.blocking_recv(), Ok("answer"));
+        }
+        assert!(flights.join_open(&1).is_none());
         assert!(flights.join(1).1, "the next one asks anew");
     }
 

@@ -3,7 +3,8 @@
 //! 1. Failures are counted in any span of 5 minutes: 10 for one client address and user, 100 for one
 //!    address whatever the user.
 //! 2. Beyond either the check is not made at all, right or wrong, and the answer is 429 with the
-//!    seconds until it would be made again.
+//!    seconds until it would be made again. A check that is under way counts as a failure until it is
+//!    known to be none, so that guesses that are made at once are no more than those one after another.
 //! 3. An IPv6 client is its /64. All clients behind a Unix domain socket that names nobody are one.
 //! 4. Look-ups of tokens that nobody knows yet are counted for themselves, right or wrong: 100 a minute
 //!    of one address.
@@ -67,9 +68,37 @@ struct Counters {
     touches: u64,
 }
 
+#[derive(Default)]
 struct Counter {
     failures: VecDeque<Duration>,
+    /// How many checks are under way.
+    under_way: usize,
     touch: u64,
+}
+
+/// A check that is under way. Dropped, it was none.
+pub(in crate::security) struct Check {
+    back_off: Arc<BackOff>,
+    of: [Who; 2],
+}
+
+impl Check {
+    /// It failed.
+    pub(in crate::security) fn failed(self, now: Duration) {
+        let mut counters = self.back_off.lock();
+        for who in self.of {
+            counters.count(who, self.back_off.limit(&who), now);
+        }
+    }
+}
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        let mut counters = self.back_off.lock();
+        for who in &self.of {
+            counters.end(who);
+        }
+    }
 }
 
 impl Who {
@@ -157,12 +186,32 @@ impl BackOff {
         held
     }
 
-    /// Counts a failure.
-    pub(in crate::security) fn failed(&self, client: &Client, user: &str, now: Duration) {
+    /// Begins a check.
+    ///
+    /// # Errors
+    /// Seconds until one may be made again, where it may not be made now.
+    pub(in crate::security) fn begin(
+        self: &Arc<Self>,
+        client: &Client,
+        user: &str,
+        now: Duration,
+    ) -> Result<Check, u32> {
+        let of = [Who::user(client, user), Who::address(client)];
         let mut counters = self.lock();
-        for who in [Who::user(client, user), Who::address(client)] {
-            counters.count(who, self.limit(&who), now);
+        let held = of
+            .iter()
+            .filter_map(|who| counters.held(who, self.limit(who), now));
+        if let Some(retry_after) = held.max() {
+            return Err(retry_after);
         }
+        for who in of {
+            counters.known.entry(who).or_default().under_way += 1;
+        }
+        drop(counters);
+        Ok(Check {
+            back_off: Arc::clone(self),
+            of,
+        })
     }
 
     fn limit(&self, who: &Who) -> usize {
@@ -177,22 +226,39 @@ impl BackOff {
 impl Counters {
     fn held(&self, who: &Who, limit: usize, now: Duration) -> Option<u32> {
         let counter = self.known.get(who)?;
+        let left = |oldest: usize| {
+            let ends = counter.failures.get(oldest)?.saturating_add(who.span());
+            ends.checked_sub(now).filter(|left| !left.is_zero())
+        };
+        let failures = counter.failures.len();
         // The failure that has to grow old before there is room for another.
-        let oldest = counter.failures.len().checked_sub(limit)?;
-        let ends = counter.failures.get(oldest)?.saturating_add(who.span());
-        let left = ends.checked_sub(now).filter(|left| !left.is_zero())?;
-        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-        u32::try_from(seconds).ok()
+        if let Some(left) = failures.checked_sub(limit).and_then(left) {
+            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            return u32::try_from(seconds).ok();
+        }
+        // What is under way is over in a moment, and may be no failure.
+        let is_full = match limit.checked_sub(counter.under_way) {
+            None | Some(0) => true,
+            Some(limit) => failures.checked_sub(limit).and_then(left).is_some(),
+        };
+        is_full.then_some(1)
+    }
+
+    /// Ends a check.
+    fn end(&mut self, who: &Who) {
+        if let Some(counter) = self.known.get_mut(who) {
+            counter.under_way = counter.under_way.saturating_sub(1);
+            if counter.under_way == 0 && counter.failures.is_empty() {
+                self.known.remove(who);
+            }
+        }
     }
 
     fn count(&mut self, who: Who, limit: usize, now: Duration) {
         self.touches += 1;
         let touch = self.touches;
         let span = who.span();
-        let counter = self.known.entry(who).or_insert_with(|| Counter {
-            failures: VecDeque::new(),
-            touch,
-        });
+        let counter = self.known.entry(who).or_default();
         counter.touch = touch;
         counter.failures.push_back(now);
         // More than the limit of them says nothing that the limit does not.
@@ -230,17 +296,24 @@ mod tests {
         }
     }
 
+    fn fail(back_off: &Arc<BackOff>, client: &Client, user: &str, now: Duration) {
+        // Beyond the limit it is counted as well: a check may have begun before.
+        let of = [Who::user(client, user), Who::address(client)];
+        let back_off = Arc::clone(back_off);
+        Check { back_off, of }.failed(now);
+    }
+
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(1_000_000 + seconds)
     }
 
     #[test]
     fn ten_failures_with_one_user_hold_that_user_at_that_address_for_five_minutes() {
-        let back_off = BackOff::among(1);
+        let back_off = Arc::new(BackOff::among(1));
         let (here, there) = (client("192.0.2.1"), client("192.0.2.2"));
         for second in 0..10 {
             assert_eq!(back_off.held(&here, "ada", at(second)), None);
-            back_off.failed(&here, "ada", at(second));
+            fail(&back_off, &here, "ada", at(second));
         }
         assert_eq!(back_off.held(&here, "ada", at(10)), Some(290));
         assert_eq!(back_off.held(&here, "bob", at(10)), None);
@@ -248,18 +321,18 @@ mod tests {
         assert_eq!(back_off.held(&here, "ada", at(299)), Some(1));
         assert_eq!(back_off.held(&here, "ada", at(300)), None);
         // One more is one again too many until the next has grown old.
-        back_off.failed(&here, "ada", at(300));
+        fail(&back_off, &here, "ada", at(300));
         assert_eq!(back_off.held(&here, "ada", at(300)), Some(1));
         assert_eq!(back_off.held(&here, "ada", at(301)), None);
     }
 
     #[test]
     fn a_hundred_failures_hold_the_address_whatever_the_user() {
-        let back_off = BackOff::among(1);
+        let back_off = Arc::new(BackOff::among(1));
         let here = client("192.0.2.1");
         for number in 0..100 {
             assert_eq!(back_off.held(&here, "new", at(0)), None, "{number}");
-            back_off.failed(&here, &format!("user {number}"), at(0));
+            fail(&back_off, &here, &format!("user {number}"), at(0));
         }
         assert_eq!(back_off.held(&here, "new", at(0)), Some(300));
         assert_eq!(back_off.held(&client("192.0.2.2"), "new", at(0)), None);
@@ -270,9 +343,9 @@ mod tests {
         let here = client("192.0.2.1");
         for (processes, of_user, of_address) in [(4, 2, 25), (11, 1, 9), (1_000, 1, 1)] {
             let held_after = |failures: usize, users: usize| {
-                let back_off = BackOff::among(processes);
+                let back_off = Arc::new(BackOff::among(processes));
                 for number in 0..failures {
-                    back_off.failed(&here, &format!("user {}", number % users), at(0));
+                    fail(&back_off, &here, &format!("user {}", number % users), at(0));
                 }
                 back_off.held(&here, "user 0", at(0)).is_some()
             };
@@ -283,7 +356,7 @@ mod tests {
                 !held_after(of_address - 1, of_address.max(2)) || of_user == 1,
                 "{processes}"
             );
-            let back_off = BackOff::among(processes);
+            let back_off = Arc::new(BackOff::among(processes));
             let look_ups = (100 / processes as usize).max(1);
             for _ in 0..look_ups {
                 assert_eq!(back_off.look_up(&here, at(0)), None);
@@ -294,9 +367,14 @@ mod tests {
 
     #[test]
     fn a_network_of_one_subscriber_is_one_client() {
-        let back_off = BackOff::among(1);
+        let back_off = Arc::new(BackOff::among(1));
         for last in 0..10 {
-            back_off.failed(&client(&format!("2001:db8:0:1::{last}")), "ada", at(0));
+            fail(
+                &back_off,
+                &client(&format!("2001:db8:0:1::{last}")),
+                "ada",
+                at(0),
+            );
         }
         assert!(
             back_off
@@ -312,16 +390,16 @@ mod tests {
 
     #[test]
     fn the_counter_that_was_idle_longest_goes_first() {
-        let back_off = BackOff::among(1);
+        let back_off = Arc::new(BackOff::among(1));
         let here = client("192.0.2.1");
         for _ in 0..10 {
-            back_off.failed(&here, "ada", at(0));
+            fail(&back_off, &here, "ada", at(0));
         }
         for number in 0..u32::try_from(COUNTERS).unwrap() {
             let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
-            back_off.failed(&client(&address.to_string()), "x", at(1));
+            fail(&back_off, &client(&address.to_string()), "x", at(1));
             if number == 1000 {
-                back_off.failed(&here, "ada", at(1));
+                fail(&back_off, &here, "ada", at(1));
             }
             let counters = back_off.lock();
             assert!(counters.known.len() <= COUNTERS);
@@ -332,12 +410,49 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_holds_nobody_for_ever() {
-        let back_off = BackOff::among(1);
+        let back_off = Arc::new(BackOff::among(1));
         let here = client("192.0.2.1");
         for _ in 0..10 {
-            back_off.failed(&here, "ada", at(1000));
+            fail(&back_off, &here, "ada", at(1000));
         }
         assert_eq!(back_off.held(&here, "ada", at(0)), Some(1300));
         assert_eq!(back_off.held(&here, "ada", at(1300)), None);
+    }
+
+    #[test]
+    fn checks_under_way_count_until_they_are_known_to_be_no_failures() {
+        let back_off = Arc::new(BackOff::among(1));
+        let here = client("192.0.2.1");
+        for _ in 0..4 {
+            fail(&back_off, &here, "ada", at(0));
+        }
+        let begin = |user: &str, now| back_off.begin(&here, user, now).map_err(|left| (left, 0));
+        let mut checks: Vec<_> = (0..6).map(|_| begin("ada", at(1)).unwrap()).collect();
+        assert_eq!(begin("ada", at(1)).err(), Some((1, 0)));
+        assert!(begin("bob", at(1)).is_ok());
+        // One that was none makes room for one.
+        checks.pop();
+        checks.push(begin("ada", at(2)).unwrap());
+        assert_eq!(begin("ada", at(2)).err(), Some((1, 0)));
+        for check in checks {
+            check.failed(at(3));
+        }
+        assert_eq!(begin("ada", at(3)).err(), Some((297, 0)));
+        assert!(begin("ada", at(300)).is_ok());
+        let everything: Vec<_> = (0..90)
+            .map(|number| begin(&format!("user {number}"), at(3)).unwrap())
+            .collect();
+        assert_eq!(begin("new", at(3)).err(), Some((1, 0)));
+        drop(everything);
+        assert!(begin("new", at(3)).is_ok());
+    }
+
+    #[test]
+    fn what_never_failed_leaves_no_counter() {
+        let back_off = Arc::new(BackOff::among(1));
+        for number in 0..100 {
+            drop(back_off.begin(&client("192.0.2.1"), &format!("user {number}"), at(0)));
+        }
+        assert!(back_off.lock().known.is_empty());
     }
 }

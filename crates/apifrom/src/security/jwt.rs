@@ -43,14 +43,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
 use super::authenticator::{Attempt, Authenticator, Failure, FailureKind};
 use super::challenge::Challenge;
 use super::credential::{Place, Sent};
 use super::identity::{Identity, Method};
 use super::jose::{GivenKey, Refusal, Rules, Scratch, Token, VerificationKeys};
-use super::remote_keys::RemoteKeys;
+use super::remote_keys::{Beyond, RemoteKeys};
 use super::revocation::{Marks, Revocation};
 use super::scope::Scope;
 use crate::client::Background;
@@ -355,35 +354,29 @@ impl Inner {
         token: &str,
         access_token: Option<&str>,
     ) -> Attempt {
-        if let Some(known) = keys.current(background) {
+        let fetched = if let Some(known) = keys.current(background) {
             match self.judge(&known, token, access_token) {
-                Err(Refusal::UnknownKey) if keys.may_fetch() => {}
+                Err(Refusal::UnknownKey) => match keys.beyond(&known, background) {
+                    Beyond::Here(keys) => return attempt(self.judge(&keys, token, access_token)),
+                    Beyond::Fetched(fetched) => fetched,
+                    Beyond::Nowhere => return attempt(Err(Refusal::UnknownKey)),
+                },
                 judged => return attempt(judged),
             }
         } else if let Err(refusal) = Token::parse(token.as_bytes(), &mut Scratch::new()) {
             // Nothing is fetched for what is no token.
             return attempt(Err(refusal));
-        }
-        let (sender, fetched) = oneshot::channel();
-        let fetching = Arc::clone(keys);
-        let asked = background.spawn(move |client| async move {
-            // Whoever waited may have gone.
-            let _ = sender.send(fetching.fetch(&client).await);
-        });
-        let unavailable = || {
-            let kind = FailureKind::Unavailable { retry_after: 5 };
-            Attempt::failed(kind, "no_keys")
+        } else {
+            keys.fetch(background)
         };
-        if asked.is_err() {
-            return unavailable();
-        }
         let inner = Arc::clone(self);
         let (token, access_token) = (token.to_owned(), access_token.map(str::to_owned));
         Attempt::wait(async move {
-            match fetched.await {
-                Ok(Some(keys)) => attempt(inner.judge(&keys, &token, access_token.as_deref())),
-                Ok(None) | Err(_) => unavailable(),
-            }
+            let Ok(Some(keys)) = fetched.await else {
+                let kind = FailureKind::Unavailable { retry_after: 5 };
+                return Attempt::failed(kind, "no_keys");
+            };
+            attempt(inner.judge(&keys, &token, access_token.as_deref()))
         })
     }
 

@@ -4,7 +4,8 @@
 //!    5 minutes old.
 //! 2. A token that names a key which is not there has them fetched anew, at most once in 30 seconds.
 //! 3. Fetching that fails leaves what is there in use, for as long as it is no older than `stale_max`.
-//! 4. However many wait for them, they are fetched once at a time.
+//! 4. However many wait for them, they are fetched once at a time, and whoever misses a key meanwhile
+//!    waits for that.
 //! 5. A set is taken whole or not at all: it is JSON, at most 1 MiB, without two keys of one name, and
 //!    shared secrets in it are never used.
 
@@ -12,6 +13,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::jose::{Algorithm, KeyText, SharedSecrets, VerificationKeys};
+use tokio::sync::oneshot;
+
 use crate::client::{Background, Client, Flights, Question, Url};
 use crate::clock::Clock;
 
@@ -52,6 +55,43 @@ struct State {
     tried: Option<Duration>,
 }
 
+impl State {
+    /// True where fetching was not tried within the cooldown.
+    fn may_fetch(&self, now: Duration) -> bool {
+        // A clock that was put back must not keep it from being tried.
+        self.tried
+            .is_none_or(|tried| now >= tried + COOLDOWN || now < tried)
+    }
+}
+
+/// Where a key may be that is not among those that are known.
+pub(in crate::security) enum Beyond {
+    /// Among these, which were fetched since.
+    Here(Arc<VerificationKeys>),
+    /// Among those that are fetched now; nothing, when that fails.
+    Fetched(oneshot::Receiver<Option<Arc<VerificationKeys>>>),
+    /// Nowhere: they were fetched a moment ago.
+    Nowhere,
+}
+
+/// Hands what was fetched to all who wait for it when it is dropped.
+struct Fetching {
+    keys: Arc<RemoteKeys>,
+    fetched: Option<Arc<VerificationKeys>>,
+}
+
+impl Fetching {
+    fn land(mut self, fetched: Option<Arc<VerificationKeys>>) {
+        self.fetched = fetched;
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.keys.flights.land(&(), &self.fetched);
+    }
+}
+
 impl RemoteKeys {
     pub(in crate::security) fn new(
         url: Url,
@@ -83,43 +123,67 @@ impl RemoteKeys {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let age = now.saturating_sub(state.fetched);
         let keys = state.keys.clone().filter(|_| age <= self.stale_max)?;
+        let is_due = age >= OLD && state.may_fetch(now);
         drop(state);
-        if age >= OLD && self.may_fetch() {
-            let this = Arc::clone(self);
+        if is_due && !self.flights.is_open(&()) {
             // Where too much is under way the next request tries.
-            let _ = background.spawn(move |client| async move {
-                this.fetch(&client).await;
-            });
+            drop(self.fetch(background));
         }
         Some(keys)
     }
 
-    /// True where fetching was not tried within the cooldown.
-    pub(in crate::security) fn may_fetch(&self) -> bool {
+    /// Whether a key that is not among `known` may be somewhere.
+    pub(in crate::security) fn may_know_more(&self, known: &Arc<VerificationKeys>) -> bool {
+        let is_fetched = self.flights.is_open(&());
         let now = self.clock.unix();
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was put back must not keep it from being tried.
-        state
-            .tried
-            .is_none_or(|tried| now >= tried + COOLDOWN || now < tried)
+        let is_known = state
+            .keys
+            .as_ref()
+            .is_some_and(|keys| Arc::ptr_eq(keys, known));
+        is_fetched || !is_known || state.may_fetch(now)
     }
 
-    /// Fetches the keys, or waits for whoever does. Nothing when that failed.
-    pub(in crate::security) async fn fetch(
+    /// Where a key may be that is not among `known`.
+    pub(in crate::security) fn beyond(
         self: &Arc<Self>,
-        client: &Client,
-    ) -> Option<Arc<VerificationKeys>> {
-        let (answer, asks) = self.flights.join(());
+        known: &Arc<VerificationKeys>,
+        background: &Background,
+    ) -> Beyond {
+        // Asked first: what was fetched is there before it is handed out.
+        if let Some(fetched) = self.flights.join_open(&()) {
+            return Beyond::Fetched(fetched);
+        }
+        let now = self.clock.unix();
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match &state.keys {
+            Some(keys) if !Arc::ptr_eq(keys, known) => Beyond::Here(Arc::clone(keys)),
+            _ if state.may_fetch(now) => {
+                drop(state);
+                Beyond::Fetched(self.fetch(background))
+            }
+            _ => Beyond::Nowhere,
+        }
+    }
+
+    /// Fetches the keys, or waits for whoever does. Nothing when that fails, or too much is under way.
+    pub(in crate::security) fn fetch(
+        self: &Arc<Self>,
+        background: &Background,
+    ) -> oneshot::Receiver<Option<Arc<VerificationKeys>>> {
+        let (fetched, asks) = self.flights.join(());
         if asks {
-            let this = Arc::clone(self);
-            let client = client.clone();
-            // A task of its own: whoever began it may be given up.
-            tokio::spawn(async move {
-                let keys = this.ask(&client).await;
-                this.flights.land(&(), &keys);
+            let fetching = Fetching {
+                keys: Arc::clone(self),
+                fetched: None,
+            };
+            // Where there is no room for it, it lands as it is dropped.
+            let _ = background.spawn(move |client| async move {
+                let fetched = fetching.keys.ask(&client).await;
+                fetching.land(fetched);
             });
         }
-        answer.await.ok().flatten()
+        fetched
     }
 
     async fn ask(&self, client: &Client) -> Option<Arc<VerificationKeys>> {

@@ -272,3 +272,68 @@ fn many_log_ins_at_once_are_all_judged() {
     assert_eq!(count(200), 10, "{statuses:?}");
     assert_eq!(count(401) + count(429), 10, "{statuses:?}");
 }
+
+/// What `count` log-ins at once are answered, each with the password that `password` says.
+fn at_once(secured: &Secured, count: u32, password: impl Fn(u32) -> String) -> Vec<u16> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut asked = tokio::task::JoinSet::new();
+        for number in 0..count {
+            let client = secured.client.clone();
+            let sent = basic("ada", &password(number));
+            asked.spawn(async move {
+                let request = client.get("/").header("authorization", sent);
+                request.await.unwrap().status().as_u16()
+            });
+        }
+        asked.join_all().await
+    })
+}
+
+#[test]
+fn guesses_at_once_are_no_more_than_guesses_one_after_another() {
+    let hash = hash_password("guess 59").unwrap();
+    let secured = Secured::new(BasicAuthRequired::new().user("ada", hash));
+    let statuses = at_once(&secured, 60, |number| format!("guess {}", number % 59));
+    let count = |status| statuses.iter().filter(|found| **found == status).count();
+    assert!((10..=11).contains(&count(401)), "{statuses:?}");
+    assert_eq!(count(401) + count(429), 60, "{statuses:?}");
+    secured.refused(
+        "/",
+        &[("authorization", &basic("ada", "guess 59"))],
+        429,
+        None,
+    );
+}
+
+#[test]
+fn one_log_in_that_is_sent_many_times_at_once_is_let_in_each_time() {
+    let hash = hash_password("correct horse").unwrap();
+    let secured = Secured::new(BasicAuthRequired::new().user("ada", hash));
+    let statuses = at_once(&secured, 60, |_| "correct horse".to_owned());
+    assert_eq!(statuses, [200; 60]);
+}
+
+#[test]
+fn a_log_in_goes_on_when_whoever_sent_it_first_has_gone() {
+    let hash = hash_password("correct horse").unwrap();
+    let secured = Secured::new(BasicAuthRequired::new().user("ada", hash));
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let statuses = runtime.block_on(async {
+        let mut asked = tokio::task::JoinSet::new();
+        let ask = || {
+            let request = secured.client.get("/");
+            let request = request.header("authorization", basic("ada", "correct horse"));
+            async move { request.await.unwrap().status().as_u16() }
+        };
+        // More than are compared at once, so that some are given up before they are.
+        for _ in 0..5 {
+            let first = tokio::spawn(ask());
+            tokio::task::yield_now().await;
+            asked.spawn(ask());
+            first.abort();
+        }
+        asked.join_all().await
+    });
+    assert_eq!(statuses, [200; 5]);
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(crate) struct Server {
     answers: Arc<Mutex<HashMap<String, String>>>,
     asked: Arc<Mutex<Vec<String>>>,
     is_down: Arc<AtomicBool>,
+    /// Milliseconds before each answer.
+    pause: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -39,14 +41,15 @@ impl Server {
             answers: Arc::default(),
             asked: Arc::default(),
             is_down: Arc::default(),
+            pause: Arc::default(),
         };
         let (answers, asked) = (Arc::clone(&server.answers), Arc::clone(&server.asked));
-        let is_down = Arc::clone(&server.is_down);
+        let (is_down, pause) = (Arc::clone(&server.is_down), Arc::clone(&server.pause));
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let (answers, asked) = (Arc::clone(&answers), Arc::clone(&asked));
-                let is_down = Arc::clone(&is_down);
-                std::thread::spawn(move || serve(socket, &answers, &asked, &is_down));
+                let (is_down, pause) = (Arc::clone(&is_down), Arc::clone(&pause));
+                std::thread::spawn(move || serve(socket, &answers, &asked, &is_down, &pause));
             }
         });
         server
@@ -97,6 +100,7 @@ fn serve(
     answers: &Mutex<HashMap<String, String>>,
     asked: &Mutex<Vec<String>>,
     is_down: &AtomicBool,
+    pause: &AtomicU64,
 ) {
     let mut buffer = Vec::new();
     loop {
@@ -122,6 +126,7 @@ fn serve(
         asked.lock().unwrap().push(text.clone());
         let path = head.split(' ').nth(1).unwrap().to_owned();
         let answer = answers.lock().unwrap().get(&path).cloned();
+        std::thread::sleep(Duration::from_millis(pause.load(Ordering::SeqCst)));
         let absent = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned();
         if socket
             .write_all(answer.unwrap_or(absent).as_bytes())
@@ -379,7 +384,7 @@ fn keys_are_rotated_and_a_key_that_is_not_there_has_them_fetched_once_in_a_while
         &format!(r#"{{"keys":[{first_jwk},{second_jwk}]}}"#),
     );
     let rotated = signed(&second, "k2", "at+jwt", &claims(&server, ""));
-    // Within the cooldown nothing is fetched, and what was found out is known for ten seconds.
+    // Within the cooldown nothing is fetched.
     refuses(&secured, &rotated, "unknown_key");
     assert_eq!(server.times("/jwks"), 1);
     secured.clock.advance(Duration::from_secs(31));
@@ -396,6 +401,55 @@ fn keys_are_rotated_and_a_key_that_is_not_there_has_them_fetched_once_in_a_while
         );
     }
     assert_eq!(server.times("/jwks"), 2);
+}
+
+#[test]
+fn whoever_misses_a_key_while_keys_are_fetched_waits_for_them() {
+    let server = Server::start();
+    metadata(&server);
+    let (first, first_jwk) = pair("k1");
+    let (second, second_jwk) = pair("k2");
+    let by_keys = JwtRequired::new()
+        .jwks_url(server.url("/jwks"))
+        .issuer(&server.origin);
+    for (secured, typ) in [
+        (Secured::new(declared(&server)), "at+jwt"),
+        (Secured::new(by_keys), "JWT"),
+    ] {
+        let token = |pem: &str, kid: &str, number: u32| {
+            signed(
+                pem,
+                kid,
+                typ,
+                &claims(&server, &format!(r#","jti":"{number}""#)),
+            )
+        };
+        server.says("/jwks", &format!(r#"{{"keys":[{first_jwk}]}}"#));
+        assert_eq!(asks(&secured, &token(&first, "k1", 0)), 200);
+        let both = format!(r#"{{"keys":[{first_jwk},{second_jwk}]}}"#);
+        server.says("/jwks", &both);
+        secured.clock.advance(Duration::from_secs(31));
+        let before = server.times("/jwks");
+        server.pause.store(400, Ordering::SeqCst);
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let statuses = runtime.block_on(async {
+            let mut asked = tokio::task::JoinSet::new();
+            for number in 0..8 {
+                let client = secured.client.clone();
+                let bearer = bearer(&token(&second, "k2", number));
+                asked.spawn(async move {
+                    let request = client.get("/").header("authorization", bearer);
+                    request.await.unwrap().status().as_u16()
+                });
+                // One after another, within the time that fetching takes.
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            asked.join_all().await
+        });
+        server.pause.store(0, Ordering::SeqCst);
+        assert_eq!(statuses, [200; 8], "{typ}");
+        assert_eq!(server.times("/jwks"), before + 1, "{typ}");
+    }
 }
 
 #[test]
@@ -586,12 +640,13 @@ fn a_revocation_is_seen_once_the_token_is_no_longer_known() {
 fn many_requests_with_one_token_are_one_question() {
     let server = Server::start();
     server.says("/introspect", ACTIVE);
+    server.pause.store(200, Ordering::SeqCst);
     let named = declared(&server).introspection_url(server.url("/introspect"));
     let secured = Secured::new(named);
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     runtime.block_on(async {
         let mut asked = tokio::task::JoinSet::new();
-        for _ in 0..50 {
+        for _ in 0..150 {
             let client = secured.client.clone();
             asked.spawn(async move {
                 let request = client.get("/").header("authorization", "Bearer opaque");
@@ -601,6 +656,7 @@ fn many_requests_with_one_token_are_one_question() {
         assert!(asked.join_all().await.iter().all(|status| *status == 200));
     });
     assert_eq!(server.times("/introspect"), 1);
+    assert_eq!(asks(&secured, "another"), 200, "one was looked up so far");
 }
 
 #[test]

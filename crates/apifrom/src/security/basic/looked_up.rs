@@ -132,22 +132,22 @@ impl Inner {
 
     /// Goes on with what the look-up said.
     async fn answered(
-        &self,
+        self: &Arc<Self>,
         lookup: &LookUp,
         answer: Answer<User>,
         sent: Pair,
         client: Client,
     ) -> Attempt {
-        let (hash, login) = match answer {
+        let (hash, is_user, login) = match answer {
             Answer::Found(user) => {
                 lookup.met(&user.hash);
                 let login = self.login(&sent, Some(&user.stored));
                 if self.is_known(&login, self.clock.unix()) {
                     return Attempt::Passed(self.identity(sent.user()));
                 }
-                (Arc::clone(&user.hash), Some(login))
+                (Arc::clone(&user.hash), true, login)
             }
-            Answer::Missing => (lookup.dearest(), None),
+            Answer::Missing => (lookup.dearest(), false, self.login(&sent, None)),
             Answer::Failed(reason) => {
                 let kind = FailureKind::Unavailable {
                     retry_after: RETRY_AFTER,
@@ -155,12 +155,6 @@ impl Inner {
                 return Attempt::failed(kind, reason);
             }
         };
-        match self.compare(hash, &sent).await {
-            Ok(matches) => {
-                let matches = matches && login.is_some();
-                self.settle(matches, &sent, login.unwrap_or_default(), client)
-            }
-            Err(busy) => busy,
-        }
+        self.compare(hash, is_user, &sent, login, client).await
     }
 }

@@ -63,17 +63,18 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 
 use self::looked_up::LookUp;
+use crate::client::Flights;
 use crate::clock::Clock;
 use crate::facts::{BasicFacts, CredentialFacts, MethodFacts, PlaceFacts};
 use crate::request::{Client, Context, Head};
 use crate::secret::Secret;
 use crate::security::authenticator::{Attempt, Authenticator, FailureKind};
-use crate::security::back_off::BackOff;
+use crate::security::back_off::{BackOff, Check};
 use crate::security::challenge::Challenge;
 use crate::security::credential::Place;
 use crate::security::identity::{Identity, Method};
 use crate::security::lookup::{CACHE_TTL, UserLookup, check_ttl};
-use crate::security::password::{Hash, MAX, Plain, Pool};
+use crate::security::password::{Full, Hash, MAX, Plain, Pool};
 use crate::security::protection::{AuthMethod, Compiling, Forged, Forgery};
 
 /// How long a log-in that succeeded is known, and how many are.
@@ -319,6 +320,7 @@ impl AuthMethod for BasicAuthRequired {
             nobody,
             key,
             known: RwLock::default(),
+            flights: Flights::default(),
             pool: compiling.shared(Pool::new),
             back_off: BackOff::of(compiling),
             clock: compiling.clock(),
@@ -343,11 +345,59 @@ struct Inner {
     key: hmac::Key,
     /// Log-ins that succeeded, and until when they are known.
     known: RwLock<HashMap<[u8; 32], Duration>>,
+    /// Log-ins that are compared now.
+    flights: Flights<[u8; 32], Compared>,
     pool: Arc<Pool>,
     back_off: Arc<BackOff>,
     clock: Arc<dyn Clock>,
     challenge: Challenge,
     name: Option<Arc<str>>,
+}
+
+/// What came of a comparison.
+#[derive(Debug, Clone, Copy)]
+enum Compared {
+    Right,
+    Wrong,
+    Held {
+        retry_after: u32,
+    },
+    /// It was not made: whoever asked for it has gone.
+    GivenUp,
+}
+
+/// Tells all who sent the same what came of it when it is dropped.
+struct Landing {
+    inner: Arc<Inner>,
+    login: [u8; 32],
+    compared: Compared,
+}
+
+impl Landing {
+    fn compare(
+        mut self,
+        hash: &Hash,
+        password: &Secret<String>,
+        is_user: bool,
+        check: Check,
+    ) -> bool {
+        let matches = hash.matches(password.expose()) && is_user;
+        self.compared = self.inner.settle(matches, self.login, check);
+        matches
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.inner.flights.land(&self.login, &self.compared);
+    }
+}
+
+fn busy() -> Attempt {
+    let kind = FailureKind::Unavailable {
+        retry_after: RETRY_AFTER,
+    };
+    Attempt::failed(kind, "busy")
 }
 
 enum Stored {
@@ -432,55 +482,111 @@ impl Inner {
         if self.is_known(&login, now) {
             return Attempt::Passed(self.identity(sent.user()));
         }
-        // Beyond its failures nobody is told whether this one would have been right.
-        if let Some(retry_after) = self.back_off.held(&client, sent.user(), now) {
-            return Attempt::failed(FailureKind::Held { retry_after }, "held_back");
-        }
         let stored = self.table.get(sent.user());
         let (hash, is_user) = match (stored, &self.dearest) {
             (Some(Stored::Hash(hash)), _) => (Arc::clone(hash), true),
             (Some(Stored::Plain(plain)), _) => {
-                let matches = plain.matches(sent.password(), &self.key);
-                return self.settle(matches, &sent, login, client);
+                return self.at_once(plain, true, &sent, login, client);
             }
             (None, Some(dearest)) => (Arc::clone(dearest), false),
-            (None, None) => {
-                self.nobody.matches(sent.password(), &self.key);
-                return self.settle(false, &sent, login, client);
-            }
+            (None, None) => return self.at_once(&self.nobody, false, &sent, login, client),
         };
         let inner = Arc::clone(self);
-        Attempt::wait(async move {
-            let matches = inner.compare(hash, &sent).await;
-            match matches {
-                Ok(matches) => inner.settle(matches && is_user, &sent, login, client),
-                Err(busy) => busy,
+        Attempt::wait(async move { inner.compare(hash, is_user, &sent, login, client).await })
+    }
+
+    /// Compares with what needs no hash.
+    fn at_once(
+        &self,
+        plain: &Plain,
+        is_user: bool,
+        sent: &Pair,
+        login: [u8; 32],
+        client: Client,
+    ) -> Attempt {
+        let check = self.back_off.begin(&client, sent.user(), self.clock.unix());
+        let compared = match check {
+            Err(retry_after) => Compared::Held { retry_after },
+            Ok(check) => {
+                let matches = plain.matches(sent.password(), &self.key);
+                self.settle(matches && is_user, login, check)
             }
-        })
-    }
-
-    /// Whether what was sent belongs to `hash`, or that it cannot be compared now.
-    async fn compare(&self, hash: Arc<Hash>, sent: &Pair) -> Result<bool, Attempt> {
-        let password = Secret::from(sent.password());
-        let compare = move || hash.matches(password.expose());
-        let busy = || {
-            let kind = FailureKind::Unavailable {
-                retry_after: RETRY_AFTER,
-            };
-            Attempt::failed(kind, "busy")
         };
-        let answer = self.pool.submit(compare).map_err(|_| busy())?;
-        answer.await.map_err(|_| busy())
+        self.attempt(compared, sent)
     }
 
-    fn settle(&self, matches: bool, sent: &Pair, login: [u8; 32], client: Client) -> Attempt {
-        let now = self.clock.unix();
-        if !matches {
-            self.back_off.failed(&client, sent.user(), now);
-            return Attempt::failed(FailureKind::Invalid, "wrong_password");
+    /// Compares what was sent with `hash`, or waits for whoever sent the same.
+    async fn compare(
+        self: &Arc<Self>,
+        hash: Arc<Hash>,
+        is_user: bool,
+        sent: &Pair,
+        login: [u8; 32],
+        client: Client,
+    ) -> Attempt {
+        loop {
+            let (compared, is_first) = self.flights.join(login);
+            // The comparison is made as long as this one waits for it.
+            let mut made = None;
+            if is_first {
+                let now = self.clock.unix();
+                if self.is_known(&login, now) {
+                    // Another was right since this one looked.
+                    self.flights.land(&login, &Compared::Right);
+                } else {
+                    match self.back_off.begin(&client, sent.user(), now) {
+                        // Beyond its failures nobody is told whether this one would have been right.
+                        Err(retry_after) => {
+                            let held = Compared::Held { retry_after };
+                            self.flights.land(&login, &held);
+                        }
+                        Ok(check) => {
+                            let landing = Landing {
+                                inner: Arc::clone(self),
+                                login,
+                                compared: Compared::GivenUp,
+                            };
+                            let (hash, password) = (Arc::clone(&hash), sent.password().into());
+                            let compare = move || landing.compare(&hash, &password, is_user, check);
+                            match self.pool.submit(compare) {
+                                Ok(answer) => made = Some(answer),
+                                Err(Full) => return busy(),
+                            }
+                        }
+                    }
+                }
+            }
+            let compared = compared.await.unwrap_or(Compared::GivenUp);
+            match compared {
+                Compared::GivenUp if made.is_none() => {}
+                // There is no thread to compare.
+                Compared::GivenUp => return busy(),
+                compared => return self.attempt(compared, sent),
+            }
         }
-        self.learn(login, now);
-        Attempt::Passed(self.identity(sent.user()))
+    }
+
+    /// Notes how a check went.
+    fn settle(&self, matches: bool, login: [u8; 32], check: Check) -> Compared {
+        let now = self.clock.unix();
+        if matches {
+            self.learn(login, now);
+            Compared::Right
+        } else {
+            check.failed(now);
+            Compared::Wrong
+        }
+    }
+
+    fn attempt(&self, compared: Compared, sent: &Pair) -> Attempt {
+        match compared {
+            Compared::Right => Attempt::Passed(self.identity(sent.user())),
+            Compared::Wrong => Attempt::failed(FailureKind::Invalid, "wrong_password"),
+            Compared::Held { retry_after } => {
+                Attempt::failed(FailureKind::Held { retry_after }, "held_back")
+            }
+            Compared::GivenUp => busy(),
+        }
     }
 
     fn identity(&self, user: &str) -> Identity {

@@ -47,6 +47,7 @@ use super::challenge::Challenge;
 use super::credential::Place;
 use super::identity::{Identity, Method};
 use super::jose::{MAX_TOKEN, Refusal, Rules, Scratch, Token, VerificationKeys};
+use super::remote_keys::Beyond;
 use super::revocation::{Marks, Revocation};
 use super::scope::{Scope, Scopes};
 use crate::client::{Background, Client, Flights, Url};
@@ -90,6 +91,20 @@ enum Verdict {
     Active(Arc<Active>),
     Refused(&'static str),
     Unavailable(&'static str),
+}
+
+/// Hands the verdict to all who wait for it when it is dropped, so that nobody waits for a look-up that
+/// panicked.
+struct Landing {
+    inner: Arc<Inner>,
+    digest: Digest,
+    verdict: Verdict,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.inner.flights.land(&self.digest, &self.verdict);
+    }
 }
 
 /// A token that is good.
@@ -145,11 +160,16 @@ impl Inner {
         if let Some(verdict) = settled {
             return self.attempt(&verdict, token);
         }
-        if let Some(retry_after) = self.back_off.look_up(&caller, now) {
-            return Attempt::failed(FailureKind::Held { retry_after }, "held_back");
-        }
         let token: Arc<str> = token.into();
-        let answer = self.look_up(digest, Arc::clone(&token));
+        // Who waits for what another asked asks nothing.
+        let answer = if let Some(answer) = self.flights.join_open(&digest) {
+            answer
+        } else {
+            if let Some(retry_after) = self.back_off.look_up(&caller, now) {
+                return Attempt::failed(FailureKind::Held { retry_after }, "held_back");
+            }
+            self.look_up(digest, Arc::clone(&token))
+        };
         let inner = Arc::clone(self);
         Attempt::wait(async move {
             let verdict = answer.await.unwrap_or(Verdict::Unavailable("closing"));
@@ -196,7 +216,8 @@ impl Inner {
         }
         let known = keys.current(&self.background)?;
         let verdict = match self.verify(token, &known, &metadata, now) {
-            Err(Refusal::UnknownKey) if keys.may_fetch() => return None,
+            // Whether it is new is found out where it can be waited for.
+            Err(Refusal::UnknownKey) if keys.may_know_more(&known) => return None,
             verified => self.of_verified(verified),
         };
         self.remember(digest, &verdict, now);
@@ -210,17 +231,26 @@ impl Inner {
         token: Arc<str>,
     ) -> tokio::sync::oneshot::Receiver<Verdict> {
         let (answer, asks) = self.flights.join(digest);
-        if asks {
-            let inner = Arc::clone(self);
-            let asked = self.background.spawn(move |client| async move {
-                let verdict = inner.ask(&client, &token).await;
-                inner.remember(&digest, &verdict, inner.clock.unix());
-                inner.flights.land(&digest, &verdict);
-            });
-            if asked.is_err() {
-                self.flights.land(&digest, &Verdict::Unavailable("busy"));
-            }
+        if !asks {
+            return answer;
         }
+        let mut landing = Landing {
+            inner: Arc::clone(self),
+            digest,
+            verdict: Verdict::Unavailable("busy"),
+        };
+        // Another may have landed since this one looked.
+        if let Some(known) = self.known.find(&digest, self.clock.unix()) {
+            landing.verdict = known;
+            return answer;
+        }
+        // Where there is no room for it, it lands as it is dropped.
+        let _ = self.background.spawn(move |client| async move {
+            landing.verdict = Verdict::Unavailable("look_up_failed");
+            let inner = Arc::clone(&landing.inner);
+            landing.verdict = inner.ask(&client, &token).await;
+            inner.remember(&digest, &landing.verdict, inner.clock.unix());
+        });
         answer
     }
 
@@ -232,16 +262,24 @@ impl Inner {
             && self.is_for_keys(token)
         {
             let now = self.clock.unix();
-            if let Some(known) = keys.current(&self.background) {
+            let fetched = if let Some(known) = keys.current(&self.background) {
                 match self.verify(token, &known, &metadata, now) {
-                    Err(Refusal::UnknownKey) if keys.may_fetch() => {}
+                    Err(Refusal::UnknownKey) => match keys.beyond(&known, &self.background) {
+                        Beyond::Here(keys) => {
+                            return self.of_verified(self.verify(token, &keys, &metadata, now));
+                        }
+                        Beyond::Fetched(fetched) => fetched,
+                        Beyond::Nowhere => return self.of_verified(Err(Refusal::UnknownKey)),
+                    },
                     verified => return self.of_verified(verified),
                 }
-            }
-            return match keys.fetch(client).await {
-                Some(fetched) => self.of_verified(self.verify(token, &fetched, &metadata, now)),
+            } else {
+                keys.fetch(&self.background)
+            };
+            return match fetched.await {
+                Ok(Some(keys)) => self.of_verified(self.verify(token, &keys, &metadata, now)),
                 // A key that is not among those that are there may be a new one.
-                None => Verdict::Unavailable("no_keys"),
+                Ok(None) | Err(_) => Verdict::Unavailable("no_keys"),
             };
         }
         match &metadata.introspection {
@@ -350,6 +388,11 @@ impl Inner {
     }
 
     fn remember(&self, digest: &Digest, verdict: &Verdict, now: Duration) {
+        // A key that is not there now may be there in a moment.
+        let unknown_key = Refusal::UnknownKey.reason();
+        if matches!(verdict, Verdict::Refused(reason) if *reason == unknown_key) {
+            return;
+        }
         self.known.keep(digest, verdict, now, self.cache_ttl);
     }
 }

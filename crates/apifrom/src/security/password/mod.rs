@@ -11,7 +11,7 @@
 
 mod pool;
 
-pub(in crate::security) use self::pool::Pool;
+pub(in crate::security) use self::pool::{Full, Pool};
 
 use std::fmt;
 
