@@ -30,6 +30,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from apifrom import _threads
 from apifrom._apifrom import (
     BaseDatabase,
     DatabaseStats,
@@ -86,40 +87,40 @@ Mapping.register(Row)
 class Database(BaseDatabase):
     """A database, by its URL; nothing is opened before it is used.
 
-    The awaited forms do the same on a thread of the loop's, for `async def` handlers.
+    The awaited forms do the same on threads of their own, for `async def` handlers.
     """
 
     async def aquery(self, sql: Statement, parameters: Parameters = None, /) -> Rows:
         """`query`, awaited."""
-        return await asyncio.to_thread(self.query, sql, parameters)
+        return await _threads.WAITING.run(self.query, sql, parameters)
 
     async def aquery_one(self, sql: Statement, parameters: Parameters = None, /) -> Row | None:
         """`query_one`, awaited."""
-        return await asyncio.to_thread(self.query_one, sql, parameters)
+        return await _threads.WAITING.run(self.query_one, sql, parameters)
 
     async def aexecute(self, sql: Statement, parameters: Parameters = None, /) -> Executed:
         """`execute`, awaited."""
-        return await asyncio.to_thread(self.execute, sql, parameters)
+        return await _threads.WAITING.run(self.execute, sql, parameters)
 
     async def aexecute_many(self, sql: Statement, parameters: Iterable[Parameters], /) -> int:
         """`execute_many`, awaited."""
-        return await asyncio.to_thread(self.execute_many, sql, parameters)
+        return await _threads.WAITING.run(self.execute_many, sql, parameters)
 
     async def aping(self) -> None:
         """`ping`, awaited."""
-        await asyncio.to_thread(self.ping)
+        await _threads.WAITING.run(self.ping)
 
     @asynccontextmanager
     async def atransaction(self) -> AsyncIterator[AsyncTransaction]:
         """`transaction`, for `async with`."""
-        transaction = await asyncio.to_thread(self.transaction)
+        transaction = await _threads.WAITING.run(self.transaction)
         try:
             yield AsyncTransaction(transaction)
         except BaseException:
             # A caller that is cancelled still gets its connection back into the pool.
-            await asyncio.shield(asyncio.to_thread(transaction.rollback))
+            await asyncio.shield(_threads.HOLDING.run(transaction.rollback))
             raise
-        await asyncio.shield(asyncio.to_thread(transaction.commit))
+        await asyncio.shield(_threads.HOLDING.run(transaction.commit))
 
 
 class AsyncTransaction:
@@ -131,12 +132,12 @@ class AsyncTransaction:
 
     async def query(self, sql: Statement, parameters: Parameters = None, /) -> Rows:
         """The rows that a statement gives."""
-        return await asyncio.to_thread(self._transaction.query, sql, parameters)
+        return await _threads.HOLDING.run(self._transaction.query, sql, parameters)
 
     async def query_one(self, sql: Statement, parameters: Parameters = None, /) -> Row | None:
         """The one row that a statement gives, or `None`."""
-        return await asyncio.to_thread(self._transaction.query_one, sql, parameters)
+        return await _threads.HOLDING.run(self._transaction.query_one, sql, parameters)
 
     async def execute(self, sql: Statement, parameters: Parameters = None, /) -> Executed:
         """Runs a statement that gives no rows."""
-        return await asyncio.to_thread(self._transaction.execute, sql, parameters)
+        return await _threads.HOLDING.run(self._transaction.execute, sql, parameters)
