@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import http.client
 import threading
 import time
+import weakref
 
 import pytest
 
-from apifrom import API
+from apifrom import API, Request
+from apifrom.exceptions import HTTPException
 from apifrom.responses import BackgroundTask, Response, StreamingResponse
 from tests import vector_app
 from tests.serving import serving
@@ -201,13 +204,14 @@ def test_bodies_that_arrive_in_many_pieces_at_once_are_read_to_their_ends():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("path", ["/waits", "/streams"])
+@pytest.mark.parametrize("path", ["/waits", "/streams", "/iterates", "/holds"])
 def test_a_client_that_goes_cancels_the_handler_and_nothing_else(path):
     app = API()
-    ended = []
+    began, ended = [], []
 
     @app.get("/waits")
     async def waits():
+        began.append(True)
         try:
             await asyncio.sleep(30)
         finally:
@@ -217,26 +221,194 @@ def test_a_client_that_goes_cancels_the_handler_and_nothing_else(path):
     async def streams():
         try:
             while True:
+                began.append(True)
                 yield "piece"
                 await asyncio.sleep(0.001)
         finally:
             ended.append("streams")
 
+    @app.get("/iterates", blocking=False)
+    def iterates():
+        def pieces():
+            try:
+                while True:
+                    began.append(True)
+                    yield "piece"
+                    time.sleep(0.001)
+            finally:
+                ended.append("iterates")
+
+        return StreamingResponse(pieces())
+
+    @app.post("/holds")
+    async def holds(request: Request):
+        async def pieces():
+            try:
+                while True:
+                    began.append(True)
+                    yield request.path
+                    await asyncio.sleep(0.001)
+            finally:
+                ended.append("holds")
+
+        return StreamingResponse(pieces())
+
     async def main():
-        client = Client(app, path=path)
+        if path == "/holds":
+            client = Client(app, "POST", path, [(b"content-length", b"3")], [b"abc"])
+        else:
+            client = Client(app, path=path)
         asking = asyncio.create_task(client.ask())
-        await asyncio.sleep(0.1)
+        while not began:
+            await asyncio.sleep(0.01)
         assert not asking.done()
         client.gone.set()
         await asyncio.wait_for(asking, 5)
         assert asking.cancelling() == 0
-        for _ in range(100):
+        for _ in range(500):
             if ended:
                 break
             await asyncio.sleep(0.01)
 
     asyncio.run(main())
     assert ended == [path[1:]]
+
+
+@pytest.mark.parametrize("is_gone_first", [True, False])
+def test_a_server_that_cancels_while_the_client_goes_is_obeyed(is_gone_first):
+    app = API()
+
+    @app.get("/")
+    async def waits():
+        await asyncio.sleep(30)
+
+    async def main():
+        client = Client(app)
+        asking = asyncio.create_task(client.ask())
+        while not client.asked:
+            await asyncio.sleep(0.01)
+        client.gone.set()
+        if is_gone_first:
+            # The request is being given up, and has not ended yet.
+            while not asking.cancelling() and not asking.done():
+                await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(asking, 10)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("path", ["/reads", "/streams"])
+def test_a_server_whose_receive_fails_ends_the_request_with_that(path):
+    app = API()
+    began = asyncio.Event()
+    ended = []
+
+    @app.post("/reads")
+    async def reads(request: Request):
+        began.set()
+        try:
+            await request.body()
+        finally:
+            ended.append("reads")
+
+    @app.post("/streams")
+    async def streams():
+        try:
+            while True:
+                began.set()
+                yield "piece"
+                await asyncio.sleep(0.001)
+        finally:
+            ended.append("streams")
+
+    class Failing(Client):
+        async def receive(self):
+            await began.wait()
+            raise ConnectionResetError("the peer is gone")
+
+    async def main():
+        asking = asyncio.create_task(Failing(app, "POST", path, [(b"content-length", b"9")]).ask())
+        with pytest.raises(ConnectionResetError, match="the peer is gone"):
+            await asyncio.wait_for(asking, 10)
+        assert asking.cancelling() == 0
+        for _ in range(500):
+            if ended:
+                break
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert ended == [path[1:]]
+
+
+def test_a_server_that_says_the_body_again_and_again_is_asked_no_further():
+    app = API()
+
+    @app.post("/")
+    async def handler(request: Request):
+        body = await request.body()
+        await asyncio.sleep(0.05)
+        return len(body)
+
+    class Replaying(Client):
+        async def receive(self):
+            if self.asked == 10:
+                return await super().receive()
+            self.asked += 1
+            return {"type": "http.request", "body": b"abc"}
+
+    client = Replaying(app, "POST", "/", [(b"content-length", b"3")], [])
+    asyncio.run(client.ask())
+    assert (client.status, client.content, client.asked) == (200, b"3", 2)
+
+
+def test_a_body_that_is_given_up_holds_nothing_once_the_request_was_answered():
+    app = API()
+    reading = []
+
+    @app.post("/")
+    async def handler(request: Request):
+        reading.append(asyncio.ensure_future(request.body()))
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(reading[0]), 0.02)
+        return "late"
+
+    class Slow(Client):
+        async def receive(self):
+            if not self.asked:
+                self.asked += 1
+                return {"type": "http.request", "body": b"x", "more_body": True}
+            return await super().receive()
+
+    async def main():
+        client = await Slow(app, "POST", "/", [(b"content-length", b"9")], []).ask()
+        assert client.content == b"late"
+        # Nobody feeds it any more, and whoever waits is told so.
+        with pytest.raises(HTTPException) as told:
+            await asyncio.wait_for(reading.pop(), 10)
+        assert told.value.status == 400
+
+    async def given_up():
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        client = Slow(app, "POST", "/", [(b"content-length", b"9")], [])
+        assert (await client.ask()).content == b"late"
+        reading.pop().cancel()
+
+    async def another():
+        await Client(app, path="/nowhere").ask()
+
+    loops = []
+    asyncio.run(main())
+    asyncio.run(given_up())
+    # A thread keeps its last loop until there is another.
+    asyncio.run(another())
+    for _ in range(500):
+        gc.collect()
+        if loops[0]() is None:
+            break
+        time.sleep(0.01)
+    assert loops[0]() is None
 
 
 def test_a_server_that_cancels_is_obeyed():
@@ -428,6 +600,30 @@ def test_the_lifespan_begins_before_the_first_request_and_ends_after_the_last():
 
     asyncio.run(main())
     assert seen == ["start", "request", "stop"]
+
+
+def test_the_lifespan_ends_once_the_work_behind_answers_has_ended():
+    seen = []
+    app = API(on_shutdown=[lambda: seen.append("stop")])
+
+    async def work():
+        await asyncio.sleep(0.3)
+        seen.append("work")
+
+    @app.get("/")
+    async def handler():
+        return Response("now", background=BackgroundTask(work))
+
+    async def main():
+        life = Life()
+        living = asyncio.create_task(app({"type": "lifespan"}, life.messages.get, life.told.put))
+        await life.say("startup")
+        assert (await Client(app).ask()).content == b"now"
+        assert (await life.say("shutdown"))["type"] == "lifespan.shutdown.complete"
+        await living
+
+    asyncio.run(main())
+    assert seen == ["work", "stop"]
 
 
 def fails():

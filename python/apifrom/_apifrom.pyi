@@ -1001,7 +1001,10 @@ class Exchange:
     def disconnect(self) -> None:
         """The client has gone."""
     def close(self) -> None:
-        """Lets go of the answer, of which nothing more is sent."""
+        """Lets go of the answer, and of what is still to come of the request."""
+    @staticmethod
+    def settled() -> _Awaitable[None]:
+        """Awaits that nothing follows the answers of this loop any more, for 5 s at most."""
 
 # A worker and its dispatch with no server in between, for the tests of the asyncio contract.
 

@@ -10,6 +10,8 @@ from apifrom import _apifrom
 from apifrom.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from apifrom.api import API
 
 __all__ = ["Application", "Message", "Receive", "Scope", "Send"]
@@ -82,6 +84,7 @@ class Application:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await _apifrom.Exchange.settled()
         try:
             await lifespan.stop()
         except Exception as error:  # noqa: BLE001 - the server is told
@@ -95,44 +98,70 @@ class Application:
         engine = self._freeze()
         exchange = _apifrom.Exchange(engine, scope, self._is_ready)
         answer = exchange.answer()
-        if answer.ready():
-            # Nothing had to be waited for, so nobody has to listen.
-            await _send(exchange, await answer, send)
+        made = await answer if answer.ready() else None
+        if made is not None and made[2] is not None:
+            # Nothing has to be waited for, so nobody has to listen.
+            await _send(exchange, made, send)
             return
-        listener = _Listener(exchange, receive)
-        try:
-            await _send(exchange, await answer, send)
-        except asyncio.CancelledError:
-            if not listener.is_gone:
-                raise
-            # The client's going cancels this request and nothing beyond it.
-            listener.handler.uncancel()
-        finally:
-            exchange.close()
-            listener.task.cancel()
+        with _Listener(exchange, receive):
+            await _send(exchange, made or await answer, send)
 
 
 class _Listener:
-    """Hands on what the client sends, and gives the request up when the client has gone."""
+    """Hands on what the client sends, and gives the request up when the client has gone.
+
+    A client that goes, and a `receive` that fails, cancel this request and nothing beyond it.
+    """
 
     def __init__(self, exchange: _apifrom.Exchange, receive: Receive) -> None:
         handler = asyncio.current_task()
         if handler is None:
             raise RuntimeError("an ASGI application is awaited in a task")
-        self.handler = handler
-        self.is_gone = False
-        self.task = asyncio.ensure_future(self._listen(exchange, receive))
+        self._exchange = exchange
+        self._handler = handler
+        self._cancelling = handler.cancelling()
+        self._has_cancelled = False
+        self._failure: Exception | None = None
+        self._task = asyncio.ensure_future(self._listen(receive))
 
-    async def _listen(self, exchange: _apifrom.Exchange, receive: Receive) -> None:
-        while True:
-            await exchange.demand()
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                exchange.disconnect()
-                self.is_gone = True
-                self.handler.cancel()
-                return
-            exchange.feed(message.get("body", b""), message.get("more_body", False))
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._exchange.close()
+        self._task.cancel()
+        if not self._has_cancelled:
+            return False
+        is_cancelled_besides = self._handler.uncancel() > self._cancelling
+        if is_cancelled_besides or not isinstance(error, asyncio.CancelledError):
+            return False
+        if self._failure is not None:
+            raise self._failure from None
+        return True
+
+    async def _listen(self, receive: Receive) -> None:
+        exchange = self._exchange
+        more = True
+        try:
+            while True:
+                await exchange.demand()
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    break
+                if not more:
+                    # Who says the body again, as some middleware does, never says anything else.
+                    return
+                more = message.get("more_body", False)
+                exchange.feed(message.get("body", b""), more)
+        except Exception as error:  # noqa: BLE001 - the request ends with it
+            self._failure = error
+        exchange.disconnect()
+        self._has_cancelled = self._handler.cancel()
 
 
 async def _send(

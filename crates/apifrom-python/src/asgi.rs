@@ -2,7 +2,8 @@
 //!
 //! 1. The head is read from the scope: the path as it was sent (`raw_path`), without the `root_path`
 //!    under which another application mounts this one.
-//! 2. The body is asked for only once somebody reads it, and no more than 64 KiB ahead.
+//! 2. The body is asked for only once somebody reads it, or the answer is streamed, and no more than
+//!    64 KiB ahead. Who still reads it once the answer is over is told that the client has gone.
 //! 3. The answer is the engine's, with the `Content-Length` that a server of ours would add.
 //!
 //! TLS, limits on connections and on time, and everything below HTTP are that server's.
@@ -13,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use apifrom::{Body, Engine, Head, Peer, PeerAddress, Rejection, ResponseBody};
 use bytes::Bytes;
@@ -30,6 +32,9 @@ use crate::reactor;
 
 /// How much of a body is taken before it is read.
 const AHEAD: usize = 64 << 10;
+
+/// How long what follows the answers has once the server ends its lifespan.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One request and its answer.
 #[pyclass(frozen)]
@@ -132,7 +137,7 @@ impl Exchange {
     }
 
     /// Awaits that the server is to be asked for its next message: for a piece of the body, or, once
-    /// nobody reads it any more, for word that the client has gone.
+    /// nobody reads it any more or the answer is streamed, for word that the client has gone.
     fn demand(&self) -> Awaitable {
         let fed = Arc::clone(&self.fed);
         Awaitable::new(async move {
@@ -147,8 +152,10 @@ impl Exchange {
         self.fed.feed(Bytes::copy_from_slice(piece), more);
     }
 
-    /// Lets go of the answer, of which nothing more is sent.
+    /// Lets go of the answer, of which nothing more is sent, and of what is still to come of the
+    /// request.
     fn close(&self) {
+        self.fed.disconnect();
         let body = lock(&self.body).take();
         drop(body);
     }
@@ -156,6 +163,20 @@ impl Exchange {
     /// The client has gone: what it still owes will not come.
     fn disconnect(&self) {
         self.fed.disconnect();
+    }
+
+    /// Awaits that nothing follows the answers of this loop any more, for five seconds at most.
+    #[staticmethod]
+    fn settled(py: Python<'_>) -> PyResult<Awaitable> {
+        reactor::join(py)?;
+        let shared = reactor::with_local(|local| Arc::clone(local.shared()));
+        Ok(Awaitable::new(async move {
+            if let Some(shared) = shared {
+                shared.settled(PATIENCE).await;
+            }
+            let made: Made = Box::new(|py| Ok(py.None()));
+            made
+        }))
     }
 }
 
@@ -188,9 +209,19 @@ impl Exchange {
         };
         if at_hand.is_none(py) {
             *lock(&self.body) = Some(body);
+            self.fed.stream();
         }
         let answer = (parts.status.as_u16(), lines, at_hand).into_pyobject(py)?;
         Ok(answer.into_any().unbind())
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // Whoever waits for a piece is kept by what it waits for, and would never end.
+        if Arc::strong_count(&self.fed) > 1 {
+            self.fed.disconnect();
+        }
     }
 }
 
@@ -222,6 +253,8 @@ struct Supply {
     is_wanted: bool,
     /// True once nobody reads the body any more.
     is_dropped: bool,
+    /// True once the answer is streamed, whose client may go at any time.
+    is_streaming: bool,
     reader: Option<Waker>,
     feeder: Option<Waker>,
 }
@@ -267,11 +300,22 @@ impl Fed {
         reactor::wake(reader);
     }
 
+    /// The answer is streamed from now on.
+    fn stream(&self) {
+        let mut state = lock(&self.state);
+        state.is_streaming = true;
+        let feeder = state.feeder.take();
+        drop(state);
+        reactor::wake(feeder);
+    }
+
     /// Ready when the server is to be asked for a message.
     fn poll_demand(&self, waker: &Waker) -> Poll<()> {
         let mut state = lock(&self.state);
-        let is_due =
-            state.end != End::Open || state.is_dropped || (state.is_wanted && state.bytes < AHEAD);
+        let has_room = state.bytes < AHEAD;
+        let is_due = state.end != End::Open
+            || state.is_dropped
+            || ((state.is_wanted || state.is_streaming) && has_room);
         if is_due {
             return Poll::Ready(());
         }
