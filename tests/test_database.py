@@ -7,6 +7,7 @@ import datetime
 import decimal
 import enum
 import threading
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -281,6 +282,25 @@ def test_awaited_forms_do_the_same_and_a_cancelled_caller_keeps_nothing(db):
     asyncio.run(main())
     assert [row.name for row in db.query("SELECT name FROM users ORDER BY id")] == ["bob", "eve"]
     assert db.stats().in_use == 0
+
+
+def test_transactions_that_are_awaited_wait_for_each_other_and_for_nothing_else(db):
+    db.execute("CREATE TABLE counter (n INTEGER)")
+    db.execute("INSERT INTO counter VALUES (0)")
+
+    async def increment():
+        async with db.atransaction() as transaction:
+            await transaction.execute("UPDATE counter SET n = n")  # Nobody else writes from now on.
+            row = await transaction.query_one("SELECT n FROM counter")
+            # What a program does meanwhile needs the loop's own threads.
+            await asyncio.to_thread(time.sleep, 0.001)
+            await transaction.execute("UPDATE counter SET n = ?", [row.n + 1])
+
+    async def main():
+        await asyncio.wait_for(asyncio.gather(*(increment() for _ in range(60))), 25)
+
+    asyncio.run(main())
+    assert db.query_one("SELECT n FROM counter").n == 60
 
 
 def test_increments_of_many_threads_lose_nothing(lite):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import socket
 import threading
 import time
@@ -295,6 +296,70 @@ def test_a_procedure_that_commits_ends_the_transaction_and_nothing_comes_behind_
     assert db.stats().in_use == 0
 
 
+def refused_procedure(before):
+    """A migration that makes the procedure p: `before`, and then a name that there is."""
+    body = f"{before}; INSERT INTO users (name) VALUES ('ann'); COMMIT"
+    return [("p", f"CREATE PROCEDURE p() BEGIN {body}; END")]
+
+
+def test_a_transaction_that_a_refused_procedure_began_is_undone_before_the_next_caller(
+    mariadb_url, db
+):
+    db.migrate(refused_procedure("START TRANSACTION; INSERT INTO users (name) VALUES ('eve')"))
+    other = Database(mariadb_url, patience=1)
+    number = db.query_one("SELECT connection_id() AS v").v
+    with pytest.raises(IntegrityError, match="unique is violated: name"):
+        db.execute("CALL p()")
+    # It keeps nothing locked, though nobody has used its connection since.
+    assert other.execute("INSERT INTO users (name) VALUES ('eve')").rows == 1
+    other.execute("DELETE FROM users WHERE name = 'eve'")
+    # The next one gets the same connection, and what it does is kept.
+    for statement in ("INSERT INTO users (name) VALUES ('zoe')", "UPDATE users SET age = 7"):
+        with pytest.raises(IntegrityError, match="unique is violated: name"):
+            db.execute("CALL p()")
+        assert db.execute(insecure_raw(statement)).rows > 0
+    assert db.query_one("SELECT connection_id() AS v").v == number
+    found = other.query("SELECT name, age FROM users ORDER BY name")
+    assert found == [{"name": name, "age": 7} for name in ("ann", "bob", "zoe")]
+    assert (db.stats().open, db.stats().in_use) == (1, 0)
+    other.close()
+
+
+def test_a_refused_procedure_that_turns_autocommit_off_costs_its_connection_alone(db):
+    db.migrate(refused_procedure("SET autocommit = 0"))
+    number = db.query_one("SELECT connection_id() AS v").v
+    with pytest.raises(IntegrityError, match="unique is violated: name"):
+        db.execute("CALL p()")
+    assert db.query_one("SELECT @@autocommit AS v") == {"v": 1}
+    assert db.query_one("SELECT connection_id() AS v").v != number
+    assert (db.stats().open, db.stats().in_use) == (1, 0)
+
+
+def test_a_refused_procedure_that_commits_ends_the_transaction(db):
+    db.migrate(refused_procedure("COMMIT"))
+    transaction = db.transaction()
+    transaction.execute("INSERT INTO users (name) VALUES ('eve')")
+    with pytest.raises(IntegrityError, match="unique is violated: name"):
+        transaction.execute("CALL p()")
+    with pytest.raises(StatementError, match="is over"):
+        transaction.execute("DELETE FROM users")
+    transaction.rollback()
+    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 3}
+
+
+def test_what_a_refused_migration_leaves_open_is_undone(db):
+    steps = refused_procedure("START TRANSACTION; DELETE FROM users WHERE name = 'bob'")
+    db.migrate(steps)
+    bad = [*steps, ("bad", "CALL p()")]
+    with pytest.raises(IntegrityError, match=r'the migration "bad": unique is violated'):
+        db.migrate(bad)
+    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
+    # What a procedure did before it failed is not known.
+    with pytest.raises(StatementError, match='"bad" was begun and did not end'):
+        db.migrate(bad)
+    assert (db.stats().open, db.stats().in_use) == (1, 0)
+
+
 @pytest.mark.parametrize("given", ["id, place", "id AS a, id AS a"])
 def test_what_cannot_be_answered_is_not_done(db, given):
     db.execute("CREATE TABLE placed (id INT, place POINT)")
@@ -399,6 +464,30 @@ def test_migrations_run_once_though_many_start(mariadb_url):
     with pytest.raises(StatementError):
         db.query(insecure_raw("SELECT 1 AS v; SELECT 2 AS v"))
     db.close()
+
+
+def test_whoever_may_not_make_the_table_of_the_migrations_keeps_nobody_from_it(
+    mariadb, mariadb_url, db
+):
+    # Who else may be made is root's to say, who needs no password on the socket.
+    root = Database(re.sub(r"ann:[^@]*@", "root@", mariadb.socket_url()))
+    root.execute(insecure_raw(f"CREATE OR REPLACE USER reader IDENTIFIED BY '{PASSWORD}'"))
+    root.execute("GRANT SELECT ON tested.* TO reader")
+    root.close()
+    steps = [("notes", "CREATE TABLE notes (id INTEGER)")]
+    reader = Database(mariadb_url.replace("//ann:", "//reader:"))
+    with pytest.raises(StatementError, match="denied"):
+        reader.migrate(steps)
+    # Its connection is idle now, and as good as before.
+    assert (reader.stats().open, reader.stats().in_use) == (1, 0)
+    counts = []
+    thread = threading.Thread(target=lambda: counts.append(db.migrate(steps)), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert counts == [1]
+    assert reader.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
+    assert (reader.stats().open, reader.stats().in_use) == (1, 0)
+    reader.close()
 
 
 def test_a_socket_of_this_machine_is_a_place(mariadb):

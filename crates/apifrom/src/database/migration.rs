@@ -140,9 +140,10 @@ mod marked {
         session: &Session,
         migrations: &[Migration],
     ) -> Result<bool, DatabaseError> {
-        session.prepare_migrations()?;
-        let result = locked(database, session, migrations);
-        // Where the connection is lost the lock is gone with it.
+        let prepared = session.prepare_migrations();
+        let result = prepared.and_then(|()| locked(database, session, migrations));
+        // The lock may be held though the table was refused. Where the connection is lost the lock is gone
+        // with it.
         let released = session.finish_migrations();
         let is_done = result?;
         released?;

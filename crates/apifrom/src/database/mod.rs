@@ -346,10 +346,11 @@ impl Database {
         let result = work(session.get()?);
         // A statement of the program's own may have begun one.
         if session.get()?.is_in_transaction() {
-            session.get()?.rollback()?;
-            return Err(DatabaseError::statement(
+            let undone = session.get()?.rollback();
+            // Why the statement itself failed says more.
+            return result.and(undone).and(Err(DatabaseError::statement(
                 "a transaction is begun by transaction() or begin(), not by a statement",
-            ));
+            )));
         }
         result
     }

@@ -7,6 +7,7 @@
 //! 3. A database in memory lives as long as its one connection.
 
 use std::path::PathBuf;
+use std::thread::sleep;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -19,9 +20,13 @@ use super::error::{DatabaseError, DatabaseErrorKind};
 use super::rows::Rows;
 use super::statement::{Bound, Statement};
 use super::value::{Parameters, Value};
+use crate::clock::instant;
 
 /// How many prepared statements a connection keeps.
 const PREPARED: usize = 128;
+
+/// How long is waited before a file is tried again, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// Where a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,20 +92,46 @@ impl Place {
         connection: Connection,
         patience: Duration,
     ) -> Result<Connection, rusqlite::Error> {
-        connection.busy_timeout(patience)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
         if matches!(self, Self::File(_)) && !connection.is_readonly("main")? {
-            // It answers with the mode that it has now. Where a file system cannot do it, the old
-            // one works as well.
-            connection.query_row("PRAGMA journal_mode = WAL", (), |row| {
-                row.get::<_, String>(0)
-            })?;
+            log_ahead(&connection, patience)?;
+            connection.busy_timeout(patience)?;
             connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+        } else {
+            connection.busy_timeout(patience)?;
         }
         Ok(connection)
+    }
+}
+
+/// Changes the file to a log ahead, where it has none yet; blocks as long as `patience`, as SQLite does where
+/// it waits for a lock.
+fn log_ahead(connection: &Connection, patience: Duration) -> Result<(), rusqlite::Error> {
+    let deadline = instant() + patience;
+    let (mut pause, longest) = PAUSES;
+    loop {
+        connection.busy_timeout(deadline.saturating_duration_since(instant()))?;
+        // It answers with the mode that it has now. Where a file system cannot do it, the old one works
+        // as well.
+        let changed = connection.query_row("PRAGMA journal_mode = WAL", (), |row| {
+            row.get::<_, String>(0)
+        });
+        let left = deadline.saturating_duration_since(instant());
+        match changed {
+            // It reads before it writes, and SQLite never waits in between: two that did would wait for
+            // each other.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && !left.is_zero() =>
+            {
+                sleep(pause.min(left));
+                pause = (pause * 2).min(longest);
+            }
+            changed => return changed.map(drop),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 
 use super::*;
+use crate::clock::instant;
 use crate::params;
 
 /// A folder that is gone when it is dropped.
@@ -372,6 +374,52 @@ fn whoever_waits_for_a_connection_is_told_why_in_time() {
     db.close();
     assert!(db.ping().unwrap_err().to_string().contains("closed"));
     assert_eq!(db.stats().open, 0);
+}
+
+#[test]
+fn a_new_file_that_another_writes_is_waited_for_so_long_as_patience_says() {
+    let folder = Folder::new();
+    let other = rusqlite::Connection::open(folder.0.join("app.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let patience = Duration::from_millis(300);
+    let options = DatabaseOptions {
+        patience,
+        ..DatabaseOptions::default()
+    };
+    let hasty = Database::open_with(&folder.url(), &options).unwrap();
+    let begun = instant();
+    let error = hasty.ping().unwrap_err();
+    assert_eq!(error.kind(), DatabaseErrorKind::Unavailable);
+    assert!(begun.elapsed() >= patience, "{:?}", begun.elapsed());
+    assert_eq!(hasty.stats().open, 0);
+    let db = folder.open();
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| db.ping());
+        std::thread::sleep(patience);
+        assert!(!opening.is_finished());
+        other.execute_batch("COMMIT").unwrap();
+        opening.join().unwrap().unwrap();
+    });
+    let mode = db.query_one("PRAGMA journal_mode", ()).unwrap().unwrap();
+    assert_eq!(mode.text("journal_mode"), Some("wal"));
+}
+
+#[test]
+fn many_threads_may_open_a_new_file_at_once() {
+    for _ in 0..100 {
+        let folder = Folder::new();
+        let pools = [folder.open(), folder.open()];
+        let start = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for db in pools.iter().cycle().take(8) {
+                let start = &start;
+                scope.spawn(move || {
+                    start.wait();
+                    db.ping().unwrap();
+                });
+            }
+        });
+    }
 }
 
 #[test]

@@ -27,7 +27,9 @@ pub(super) struct Connection {
     /// Its number at the server.
     pub(super) id: u32,
     /// What the server said last of itself.
-    pub(super) status: u16,
+    status: u16,
+    /// True where it refused something since.
+    is_stale: bool,
 }
 
 /// A statement that the server knows.
@@ -67,6 +69,7 @@ impl Connection {
             line,
             id,
             status: status::AUTOCOMMIT,
+            is_stale: false,
         })
     }
 
@@ -80,11 +83,21 @@ impl Connection {
         self.status & status::IN_TRANSACTION != 0
     }
 
-    /// Asks how it is, which tells what is open.
-    pub(super) async fn ping(&mut self) -> Result<(), Fault> {
+    /// True while each statement is kept by itself, outside of a transaction.
+    pub(super) fn has_autocommit(&self) -> bool {
+        self.status & status::AUTOCOMMIT != 0
+    }
+
+    /// Asks what is open, where the server refused something: a refusal does not tell. A procedure may have
+    /// begun a transaction before it failed, and a deadlock undoes one.
+    pub(super) async fn learn(&mut self) -> Result<(), Fault> {
+        if !self.is_stale {
+            return Ok(());
+        }
         let mut count = self.ask(command::PING, &[]).await?;
         let content = self.receive(&mut count).await?;
         self.status = Done::read(&content)?.status;
+        self.is_stale = false;
         Ok(())
     }
 
@@ -267,6 +280,7 @@ impl Connection {
     async fn receive(&mut self, count: &mut u8) -> Result<Vec<u8>, Fault> {
         let content = receive(&mut *self.line, count).await?;
         if content.first() == Some(&0xff) {
+            self.is_stale = true;
             return Err(Refusal::read(&content)?.into());
         }
         Ok(content)

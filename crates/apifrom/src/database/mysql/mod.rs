@@ -5,7 +5,8 @@
 //! 3. A session is strict: what does not fit a column is refused and not cut. `"` quotes names and `||`
 //!    joins, as on the other databases; text is `utf8mb4`, and the time zone UTC.
 //! 4. A statement that runs too long is ended at the server, and its connection is closed: nobody else
-//!    gets one whose state is not known. So is one that was lost.
+//!    gets one whose state is not known. So is one that was lost. After a refusal the server is asked what
+//!    is open, and a transaction that a refused statement began is undone.
 //! 5. MySQL ends a transaction where a schema is changed. Such a statement is refused within one, and a
 //!    migration is marked as begun before it is run.
 //! 6. What MySQL says while a statement runs may quote what it was given, so only its code and names are

@@ -17,7 +17,6 @@ use super::super::value::{Parameters, Value};
 use super::connection::{Connection, Outcome, Prepared};
 use super::place::Server;
 use super::values::size;
-use super::wire::status;
 use super::{Fault, Phase, converted};
 
 /// How many prepared statements a connection keeps.
@@ -153,7 +152,13 @@ impl Session {
             })
         });
         let (done, result) = run.map_err(|error| (true, error))?;
-        result.map_err(|fault| (done > 0, converted(fault, Phase::Preparing)))?;
+        if let Err(fault) = result {
+            let is_plain = self.is_plain();
+            if !is_plain {
+                self.lose();
+            }
+            return Err((done > 0 || !is_plain, converted(fault, Phase::Preparing)));
+        }
         if self.is_in_transaction() {
             self.lose();
             return Err((
@@ -184,10 +189,12 @@ impl Session {
 
     /// Lets other processes run theirs.
     pub(in super::super) fn finish_migrations(&self) -> Result<(), DatabaseError> {
-        self.run(
+        let released = self.run(
             "DO RELEASE_LOCK(CONCAT('apifrom.', MD5(DATABASE())))",
             ROLLBACK,
-        )
+        );
+        // The lock ends with its connection.
+        released.inspect_err(|_| self.lose())
     }
 
     pub(in super::super) fn is_in_transaction(&self) -> bool {
@@ -196,6 +203,13 @@ impl Session {
                 .open()
                 .as_ref()
                 .is_some_and(|open| open.connection.is_in_transaction())
+    }
+
+    /// True where no transaction is open, and none begins by itself.
+    fn is_plain(&self) -> bool {
+        self.open().as_ref().is_some_and(|open| {
+            open.connection.has_autocommit() && !open.connection.is_in_transaction()
+        })
     }
 
     pub(in super::super) fn is_usable(&self) -> bool {
@@ -257,33 +271,26 @@ impl Session {
             ));
         }
         let outcome = self.with(self.deadline, move |open| {
-            Box::pin(async move {
-                let result = open.answered(text, &values, needs_rows).await;
-                if has_begun
-                    && matches!(&result, Err(failure) if !matches!(failure.fault, Fault::Lost(_)))
-                {
-                    // A deadlock undoes the whole transaction; the server alone knows.
-                    open.connection.ping().await.map_err(Failure::preparing)?;
-                }
-                result
-            })
-        })?;
-        let status = self
-            .open()
-            .as_ref()
-            .map_or(status::AUTOCOMMIT, |open| open.connection.status);
-        if status & status::AUTOCOMMIT == 0 {
+            Box::pin(async move { open.answered(text, &values, needs_rows).await })
+        });
+        let (has_autocommit, is_in_transaction) =
+            self.open().as_ref().map_or((true, false), |open| {
+                let connection = &open.connection;
+                (connection.has_autocommit(), connection.is_in_transaction())
+            });
+        // Why the statement itself failed says more than what it left.
+        if !has_autocommit {
             self.lose();
-            return Err(DatabaseError::statement(
+            return outcome.and(Err(DatabaseError::statement(
                 "the statement turns autocommit off; use transaction() or begin()",
-            ));
+            )));
         }
-        if has_begun && status & status::IN_TRANSACTION == 0 {
-            return Err(DatabaseError::statement(
+        if has_begun && !is_in_transaction {
+            return outcome.and(Err(DatabaseError::statement(
                 "the transaction was ended by a statement; use commit() or rollback()",
-            ));
+            )));
         }
-        Ok(outcome)
+        outcome
     }
 
     /// Runs text of our own.
@@ -310,13 +317,14 @@ impl Session {
         let id = open.connection.id;
         let waited = wait(&self.runtime, limit, async move {
             let result = work(&mut open).await;
-            (open, result)
+            let is_lost =
+                matches!(&result, Err(failure) if matches!(failure.fault, Fault::Lost(_)));
+            let is_known = !is_lost && open.connection.learn().await.is_ok();
+            (is_known.then_some(open), result)
         });
         match waited {
             Ok((open, result)) => {
-                if !matches!(&result, Err(failure) if matches!(failure.fault, Fault::Lost(_))) {
-                    *self.open() = Some(open);
-                }
+                *self.open() = open;
                 result.map_err(|failure| converted(failure.fault, failure.phase))
             }
             Err(NoResult::TooLate) => {
