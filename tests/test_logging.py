@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import calendar
 import contextlib
 import io
 import logging
 import re
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -16,6 +20,7 @@ from apifrom import API, _logging
 from apifrom._apifrom import flush_logs
 from apifrom.security import api_key_required
 from apifrom.testing import TestClient
+from tests.test_asgi import Client
 
 NAMES = ("apifrom", "apifrom.access", "apifrom.security")
 
@@ -370,3 +375,181 @@ def test_lines_that_cannot_be_written_disturb_nobody(alone, capsys):
         assert client.get("/a", headers={"X-API-Key": "k1"}).status_code == 200
         flush_logs(1000)
     assert "Logging error" in capsys.readouterr().err
+
+
+# What the programs below begin with: `ask` has an application answer in process, and a handler
+# writes a line for each answer.
+PROGRAM = """
+import asyncio, logging, os, sys, threading, time
+from apifrom import API
+from apifrom._apifrom import flush_logs
+
+class Writes(logging.Handler):
+    def emit(self, record):
+        time.sleep(SLOWNESS)
+        os.write(1, f"{record.path} {os.getpid()}\\n".encode())
+
+def listen():
+    logging.getLogger("apifrom.access").addHandler(Writes())
+    logging.getLogger("apifrom.access").setLevel(logging.INFO)
+
+def made():
+    app = API()
+
+    @app.get("/{name}")
+    async def handler(name):
+        return name
+
+    app.freeze()
+    return app
+
+def ask(app, *paths):
+    async def receive():
+        await asyncio.sleep(60)
+
+    async def send(message):
+        pass
+
+    async def all_of_them():
+        for path in paths:
+            await app({
+                "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
+                "scheme": "http", "method": "GET", "path": path, "raw_path": path.encode(),
+                "query_string": b"", "root_path": "", "headers": [(b"host", b"localhost")],
+                "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+            }, receive, send)
+
+    asyncio.run(all_of_them())
+"""
+
+
+def lines_of(program, slowness=0.0):
+    """What a program of its own writes, which ends in order."""
+    program = PROGRAM.replace("SLOWNESS", str(slowness)) + textwrap.dedent(program)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+def test_what_waits_at_the_end_of_the_program_is_delivered():
+    lines = lines_of(
+        """
+        listen()
+        ask(made(), *(f"/{number}" for number in range(200)))
+        """,
+        slowness=0.002,
+    )
+    assert [line.split()[0] for line in lines] == [f"/{number}" for number in range(200)]
+
+
+def test_all_are_heard_where_two_threads_freeze_the_first_applications_at_once():
+    lines = lines_of(
+        """
+        sys.setswitchinterval(1e-6)
+        listen()
+        apps = []
+        barrier = threading.Barrier(4)
+
+        def freeze():
+            barrier.wait()
+            apps.append(made())
+
+        threads = [threading.Thread(target=freeze) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for number, app in enumerate(apps):
+            ask(app, f"/{number}")
+        flush_logs(5000)
+        """
+    )
+    assert [line.split()[0] for line in lines] == ["/0", "/1", "/2", "/3"]
+
+
+def test_a_fork_says_what_it_has_to_say_and_nothing_of_its_parents():
+    lines = lines_of(
+        """
+        listen()
+        app = made()
+        ask(app, "/before")
+        flush_logs(5000)
+        ask(app, "/waits")
+        child = os.fork()
+        ask(app, "/after")
+        if child:
+            os.waitpid(child, 0)
+            os.write(1, f"parent {os.getpid()}\\n".encode())
+        """
+    )
+    [parent] = [line.split()[1] for line in lines if line.startswith("parent ")]
+    said = [line.split() for line in lines]
+    assert [path for path, process in said if process == parent and path != "parent"] == [
+        *("/before", "/waits", "/after")
+    ]
+    assert [path for path, process in said if process != parent] == ["/after"]
+
+
+def test_whoever_begins_to_listen_in_a_fork_is_heard():
+    lines = lines_of(
+        """
+        logging.getLogger("apifrom").addHandler(logging.NullHandler())
+        app = made()
+        if child := os.fork():
+            os.waitpid(child, 0)
+            os._exit(0)
+        heard = threading.Event()
+        logging.getLogger("apifrom.access").addFilter(lambda _: heard.set() or True)
+        listen()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not heard.wait(0.05):
+            ask(app, "/a")
+        """
+    )
+    assert lines
+
+
+def test_a_traceback_writes_no_control_characters(alone):
+    app = API()
+    text = "red \x1b[31m bell \x07 line\u2028end"
+
+    @app.get("/")
+    def fails():
+        raise RuntimeError(text)
+
+    stream = io.StringIO()
+    loggers = alone()
+    loggers.addHandler(logging.StreamHandler(stream))
+    with TestClient(app) as client:
+        assert client.get("/").status_code == 500
+        flush_logs(1000)
+    said = stream.getvalue()
+    assert "Traceback" in said
+    assert "red \\u{1b}[31m bell \\u{7}" in said
+    assert not any(found in said for found in "\x1b\x07\u2028")
+
+
+def test_flushing_takes_hardly_longer_than_it_may(alone):
+    class Slow(Kept):
+        def emit(self, record):
+            time.sleep(0.02)
+            super().emit(record)
+
+    loggers = alone()
+    kept = Slow()
+    loggers.addHandler(kept)
+    app = refusing()
+
+    async def ask():
+        for _ in range(1000):
+            assert (await Client(app, path="/a").ask()).status == 401
+
+    asyncio.run(ask())
+    begun = time.monotonic()
+    flush_logs(300)
+    # All of them would take twenty seconds.
+    assert time.monotonic() - begun < 10
+    assert len(kept.records) < 1000
+    loggers.removeHandler(kept)

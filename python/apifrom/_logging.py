@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 from typing import Any, TextIO
@@ -61,12 +62,19 @@ def _listener(logger: logging.Logger, usual: bool) -> tuple[int, _Standard | Non
     return min(level, _NOBODY), standard
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{{{ord(found[0]):x}}}"
+
+
 def deliver(records: list[_Record], dropped: int) -> None:
     """Writes a batch.
 
     Args:
         records: Logger, level, event, message, seconds since the epoch and fields of each.
-        dropped: How many were lost because the queue was full.
+        dropped: How many were lost because more came than could be written in time.
     """
     prototypes: dict[tuple[str, int], dict[str, Any]] = {}
     usual = logging.getLogRecordFactory() is logging.LogRecord
@@ -95,10 +103,12 @@ def deliver(records: list[_Record], dropped: int) -> None:
         record.msecs = (when - int(when)) * 1000
         if traceback is not None:
             # Indented, so that no text of the program's can pose as a line of the log.
-            record.exc_text = "\n".join(f"    {line}" for line in traceback.splitlines())
+            record.exc_text = "\n".join(
+                f"    {_CONTROL.sub(_escaped, line)}" for line in traceback.splitlines()
+            )
         logger.handle(record)
     if dropped:
-        message = "%d log records were lost: the queue was full"
+        message = "%d log records were lost: more came than could be written in time"
         logging.getLogger("apifrom").warning(message, dropped)
 
 

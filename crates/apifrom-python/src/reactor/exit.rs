@@ -6,7 +6,9 @@
 //!
 //! 1. Stop the workers on threads of their own, for a second.
 //! 2. Call back what still computes in the pool, for another.
-//! 3. Hold what still runs Python code where it is, for good: [`Held`].
+//! 3. Have the log records that wait delivered, for five, and stop their thread. It is not held: it
+//!    may have the lock of a handler, which `logging` waits for in the end.
+//! 4. Hold what still runs Python code where it is, for good: [`Held`].
 //!
 //! What waits in C code beyond all that is kept from being unwound ([`super::ffi::shielded`]).
 
@@ -23,9 +25,12 @@ use pyo3::wrap_pyfunction;
 use super::background::{self, Stopping};
 use super::{ffi, now};
 use crate::dispatch::Pool;
+use crate::logging;
 
 /// How long the end of the interpreter waits for what ends in order.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it waits for log records to be delivered.
+const DELIVERY: Duration = Duration::from_secs(5);
 /// How long it waits for what is to be held. Whoever runs Python code is there within milliseconds,
 /// and whoever does not never comes.
 const HOLDING: Duration = Duration::from_millis(250);
@@ -53,6 +58,10 @@ fn end_all(py: Python<'_>) {
     wait_until(py, PATIENCE, || workers.iter().all(Stopping::has_ended));
     Pool::global().end(py);
     wait_until(py, PATIENCE, || Pool::global().has_ended());
+    logging::end();
+    wait_until(py, DELIVERY, logging::has_ended);
+    logging::give_up();
+    wait_until(py, PATIENCE, logging::has_ended);
     let unfinished = || {
         let workers = workers.iter().filter(|worker| !worker.has_ended());
         let mut threads = Pool::global().busy();
