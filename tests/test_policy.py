@@ -89,7 +89,8 @@ def test_a_policy_that_fails_refuses_and_is_in_the_log(caplog):
         refused = client.post("/documents/1", json={"text": "a"}, headers=ADA)
     assert refused.status_code == 403
     assert "database" not in refused.text
-    assert "RuntimeError: no database" in caplog.text
+    assert "failed and was answered 403: RuntimeError: no database" in caplog.text
+    assert [record.status for record in caplog.records if record.name == "apifrom"] == [403]
     assert app.calls == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from apifrom import API, Router, api, public
 from apifrom._registry import declared
 from apifrom.exceptions import ConfigurationError
-from apifrom.security import Secret, api_key_required, multi_auth_required, secret
+from apifrom.security import Secret, api_key_required, jwt_required, multi_auth_required, secret
 from apifrom.testing import TestClient
 
 KEYS = {"api-key-1": ["read"], "api-key-2": ["read", "write"]}
@@ -289,6 +289,20 @@ def test_what_is_wrong_with_a_declaration_names_its_field(options, message):
     found = errors_of(app)
     assert f"handler.api_key_required.{message}" in found
     assert "hunter2" not in found
+
+
+def test_a_secret_in_the_place_of_an_algorithm_is_not_shown():
+    app = API()
+    secret = "5e0b3c1f6a7d4e2f9b8c0d1e2f3a4b5c"
+
+    @app.get("/")
+    @jwt_required(secret, algorithm=secret)
+    def handler():
+        raise AssertionError
+
+    with pytest.raises(ConfigurationError, match="algorithm: expected HS256") as raised:
+        app.freeze()
+    assert secret[:8] not in str(raised.value)
 
 
 def test_keys_may_be_digests():

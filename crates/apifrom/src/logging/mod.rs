@@ -11,7 +11,7 @@ mod security;
 mod trace;
 
 pub(crate) use self::escape::escaped;
-pub(crate) use self::failure::request_failed;
+pub(crate) use self::failure::{part_failed, request_failed};
 pub use self::line::Line;
 pub(crate) use self::security::{SecurityEvent, configuration_weak};
 pub use self::trace::TracingSink;

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::logging::{Level, SecurityEvent, Sink, request_failed};
+use crate::logging::{Level, SecurityEvent, Sink, part_failed};
 use crate::rejection::Rejection;
 use crate::request::{Context, Head};
 use crate::response::Response;
@@ -186,10 +186,11 @@ impl Inner {
                 };
             }
             Ruling::Failed(why) => {
-                request_failed(&*self.sink, &why, &context.notes.request_id, &self.name);
-                let status = denied(self.declared.hide).status().as_u16();
-                self.log("policy_failed", status, head, context);
-                return Decision::Refuse(denied(self.declared.hide));
+                let refusal = denied(self.declared.hide);
+                let (id, status) = (&context.notes.request_id, refusal.status());
+                part_failed(&*self.sink, &why, id, &self.name, "the policy", status);
+                self.log("policy_failed", status.as_u16(), head, context);
+                return Decision::Refuse(refusal);
             }
             Ruling::Denied => self.declared.hide,
             Ruling::DeniedAs { hide } => hide,

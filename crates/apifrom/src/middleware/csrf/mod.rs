@@ -72,7 +72,7 @@ use crate::cookie::{CookieLimits, Cookies, Found, SameSite};
 use crate::error::ConfigError;
 use crate::facts::{CsrfFacts, SecretFacts};
 use crate::key::{KeyFunction, Keyed, Shared, encoded};
-use crate::logging::{Level, SecurityEvent, Sink, request_failed};
+use crate::logging::{Level, SecurityEvent, Sink, part_failed};
 use crate::origin::Origins;
 use crate::rejection::Rejection;
 use crate::request::{Context, Head, Notes};
@@ -390,12 +390,14 @@ impl Guarded {
             }
             Keyed::Client => self.decide(&Session::of(context, &[]), head, context),
             Keyed::Failed(why) => {
-                request_failed(&*self.sink, &why, &context.notes.request_id, &self.route);
-                Decision::Refuse(Rejection::unavailable(
+                let refusal = Rejection::unavailable(
                     "csrf_unavailable",
                     "the session of this request cannot be told now; try again shortly",
                     1,
-                ))
+                );
+                let (id, status) = (&context.notes.request_id, refusal.status());
+                part_failed(&*self.sink, &why, id, &self.route, "the session", status);
+                Decision::Refuse(refusal)
             }
             Keyed::Wait(future) => {
                 let this = Arc::clone(self);

@@ -19,7 +19,7 @@ use crate::clock::instant;
 use crate::key::{KeyFunction, Keyed, encoded};
 #[cfg(feature = "redis")]
 use crate::logging::configuration_weak;
-use crate::logging::{Level, SecurityEvent, Sink, request_failed};
+use crate::logging::{Level, SecurityEvent, Sink, part_failed};
 use crate::rejection::Rejection;
 use crate::request::{Context, Head, Notes};
 use crate::response::Response;
@@ -248,8 +248,17 @@ impl Placed {
             Keyed::Key(parts) => self.judge(&encoded(&parts), head, context),
             Keyed::Client => self.by_client(head, context),
             Keyed::Failed(why) => {
-                request_failed(&*self.sink, &why, &context.notes.request_id, &self.route);
-                Decision::Refuse(uncounted())
+                let refusal = uncounted();
+                let (id, status) = (&context.notes.request_id, refusal.status());
+                part_failed(
+                    &*self.sink,
+                    &why,
+                    id,
+                    &self.route,
+                    "the key of a limit",
+                    status,
+                );
+                Decision::Refuse(refusal)
             }
             Keyed::Wait(future) => {
                 let this = Arc::clone(self);

@@ -49,9 +49,18 @@ pub enum AlgorithmError {
     /// Anything else.
     #[error(
         "expected HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, \
-         ES512 or EdDSA; found {0:?}"
+         ES512 or EdDSA; found {}", shown(.0)
     )]
     Unknown(String),
+}
+
+/// Shows what may be a name that is misspelt. Anything longer may be a secret that stands in its place.
+fn shown(found: &str) -> String {
+    if found.len() <= 6 {
+        format!("{found:?}")
+    } else {
+        "a longer text".to_owned()
+    }
 }
 
 /// What kind of key an algorithm takes. A key has one family, and serves no other.
