@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import types
 from typing import Annotated
 
@@ -206,6 +207,58 @@ def test_the_lifespan_runs_around_the_requests():
     with TestClient(app) as client:
         client.get("/")
     assert seen == ["start", "request", "stop"]
+
+
+def test_an_api_that_several_threads_start_has_one_engine():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            app = API()
+            app.get("/")(lambda: None)
+            barrier = threading.Barrier(4)
+            engines = []
+
+            def freeze(app=app, barrier=barrier, engines=engines):
+                barrier.wait(5)
+                engines.append(app.freeze())
+
+            threads = [threading.Thread(target=freeze) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert len(engines) == 4
+            assert all(engine is engines[0] for engine in engines)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_a_start_up_hook_may_ask_another_api():
+    asked = []
+    other = API()
+
+    @other.get("/task")
+    async def task():
+        return "task"
+
+    @other.get("/inline", blocking=False)
+    def inline():
+        return "inline"
+
+    def warm_up():
+        with TestClient(other) as client:
+            asked.extend(client.get(path).text for path in ("/task", "/inline"))
+
+    def start():
+        with TestClient(API(on_startup=[warm_up])):
+            asked.append("started")
+
+    # On a thread of its own, so that waiting for itself fails the test and nothing else.
+    thread = threading.Thread(target=start, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert asked == ["task", "inline", "started"]
 
 
 def test_a_failing_start_up_stops_the_start():

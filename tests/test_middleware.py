@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import threading
+import weakref
+from typing import Annotated
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
-from apifrom import API, HTTPException
+from apifrom import API, HTTPException, SyncRequest
 from apifrom.exceptions import ConfigurationError
 from apifrom.middleware import Middleware
 from apifrom.responses import BackgroundTask, JSONResponse, PlainTextResponse, Response
@@ -340,6 +344,57 @@ def test_what_was_added_first_is_outermost_and_all_share_one_state():
         *("outer before", "outer begins", "inner before", "inner begins"),
         *("inner ends", "outer ends", "inner after", "outer after"),
     ]
+
+
+class Gate:
+    """Holds a validator up until it is opened."""
+
+    def __init__(self):
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def check(self, value):
+        self.reached.set()
+        assert self.opened.wait(5)
+        return value
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+GATE = Gate()
+
+
+def test_a_request_is_let_go_whose_client_goes_before_it_is_shown():
+    app = API()
+    shown = []
+
+    class Marked:
+        pass
+
+    app.add_middleware(after_of(lambda request, response: None)(False))
+
+    @app.get("/", blocking=True)
+    def handler(number: Annotated[int, AfterValidator(GATE.check)], request: SyncRequest):
+        request.state.marked = Marked()
+        shown.append(weakref.ref(request.state.marked))
+
+    def is_gone():
+        gc.collect()
+        return shown and shown[0]() is None
+
+    async def main():
+        client = Client(app, path="/?number=1")
+        asked = asyncio.create_task(client.ask())
+        await until(GATE.reached.is_set)
+        client.gone.set()
+        await asyncio.wait_for(asked, 5)
+        GATE.opened.set()
+        await until(is_gone)
+
+    asyncio.run(main())
 
 
 def test_any_object_with_the_functions_is_middleware():

@@ -385,6 +385,34 @@ def test_a_request_that_its_state_points_back_to_is_collected():
     assert gone[0]() is None
 
 
+def test_a_request_is_collected_whose_state_has_its_parts():
+    class Marked:
+        pass
+
+    app = API()
+    gone = []
+
+    @app.post("/")
+    async def handler(request: Request):
+        marked = Marked()
+        gone.append(weakref.ref(marked))
+        state = request.state
+        state.marked = marked
+        if len(gone) == 1:
+            state.part = request.headers
+        elif len(gone) == 2:
+            state.part = request.body()
+        else:
+            state.part = request.stream()
+        return "ok"
+
+    with TestClient(app) as client:
+        for _ in range(3):
+            assert client.post("/", content=b"a").text == "ok"
+    gc.collect()
+    assert [each() for each in gone] == [None] * 3
+
+
 def test_a_request_is_made_by_the_engine_alone():
     for kind in (Request, SyncRequest):
         with pytest.raises(TypeError):

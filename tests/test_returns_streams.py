@@ -18,6 +18,7 @@ from apifrom import API, HTTPException
 from apifrom.responses import BackgroundTask, BackgroundTasks, JSONResponse, StreamingResponse
 from apifrom.testing import TestClient
 from tests.serving import serving
+from tests.test_asgi import Client
 
 
 def ask(handler, method="GET"):
@@ -431,6 +432,32 @@ def test_background_work_is_done_before_a_client_that_closes_ends_the_lifespan()
     with TestClient(app) as client:
         assert client.get("/").json() == {"a": 1}
     assert events == ["first", "second", "third", "lifespan"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_background_work_is_done_where_the_client_goes_before_a_def_has_ended(is_async):
+    app = API()
+    begun, release, done = threading.Event(), threading.Event(), threading.Event()
+
+    async def later():
+        done.set()
+
+    @app.get("/", blocking=True)
+    def handler():
+        begun.set()
+        assert release.wait(5)
+        return JSONResponse({}, background=BackgroundTask(later if is_async else done.set))
+
+    async def main():
+        client = Client(app)
+        asked = asyncio.create_task(client.ask())
+        assert await asyncio.to_thread(begun.wait, 5)
+        client.gone.set()
+        await asyncio.wait_for(asked, 5)
+        release.set()
+        assert await asyncio.to_thread(done.wait, 5)
+
+    asyncio.run(main())
 
 
 ENDS = """

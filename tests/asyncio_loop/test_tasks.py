@@ -336,3 +336,41 @@ def test_a_call_from_another_thread_reaches_the_loop(worker):
     route = _Route(handler)
     calls = [worker.begin_here(route, number) for number in range(50)]
     assert [call.result() for call in calls] == list(range(50))
+
+
+def test_what_a_finaliser_asks_the_loop_for_while_a_task_is_built_is_done(worker):
+    asked, called = [], []
+
+    class Garbage:
+        def __init__(self, loop):
+            self.me = self
+            self.loop = loop
+
+        def __del__(self):
+            # Here on the loop's thread, or on the test's own.
+            asked.append(id(self))
+            self.loop.call_soon(called.append, id(self))
+
+    async def handler():
+        Garbage(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+
+    async def collect():
+        gc.collect()
+
+    route = _Route(handler)
+    thresholds = gc.get_threshold()
+    try:
+        # So that some of many collections fall where a task is built.
+        for threshold in range(1, 51):
+            gc.set_threshold(threshold)
+            for call in [worker.begin(route) for _ in range(20)]:
+                call.result()
+    finally:
+        gc.set_threshold(*thresholds)
+    worker.begin(_Route(collect)).result()
+    end = time.monotonic() + 5
+    while len(called) < 1_000 and time.monotonic() < end:
+        time.sleep(0.005)
+    assert len(asked) == 1_000
+    assert sorted(called) == sorted(asked)

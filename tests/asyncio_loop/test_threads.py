@@ -84,3 +84,18 @@ def test_the_switch_interval_is_short_while_a_worker_lives(worker):
     assert sys.getswitchinterval() < 0.001
     worker.close()
     assert sys.getswitchinterval() > 0.001
+
+
+def test_a_worker_that_is_stopped_on_its_own_thread_does_not_wait_for_itself(worker):
+    outcome = []
+    done = threading.Event()
+
+    def stop():
+        try:
+            outcome.append(worker.close())
+        finally:
+            done.set()
+
+    worker.event_loop.call_soon_threadsafe(stop)
+    assert done.wait(5)
+    assert outcome == [None]

@@ -124,7 +124,7 @@ impl TestServer {
         head: Head,
         body: &[u8],
         peer: (String, u16, bool),
-        call: impl FnOnce(&Engine, http::request::Parts, Body, Arc<Peer>) -> Call,
+        call: impl FnOnce(&Engine, http::request::Parts, Body, Arc<Peer>) -> Call + Send + 'static,
     ) -> PyResult<Answered<'py>> {
         let (head, ()) = head.into_http()?.into_parts();
         let (address, port, tls) = peer;
@@ -133,10 +133,11 @@ impl TestServer {
         })?;
         let peer = Arc::new(Peer::ip(SocketAddr::new(address, port), tls));
         let body = Body::full(Bytes::copy_from_slice(body));
-        let call = call(&self.engine, head, body, peer);
+        let engine = self.engine.clone();
         let (answer, answered) = mpsc::sync_channel(1);
         self.background.handle().spawn(async move {
-            let (parts, body) = call.await.into_parts();
+            // Begun on the worker: this thread may be that of another, which waits below.
+            let (parts, body) = call(&engine, head, body, peer).await.into_parts();
             let bytes = body
                 .collect()
                 .await

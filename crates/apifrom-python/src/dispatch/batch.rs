@@ -8,6 +8,7 @@
 //! 4. What a route that was found to stall still has in the queue goes to the pool.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +23,17 @@ use crate::reactor::{self, Errand, Local, ffi, now};
 const BUDGET: Duration = Duration::from_millis(1);
 
 /// Makes the calls that wait for the loop's thread.
-pub(crate) fn run_batch(py: Python<'_>, local: &Local) {
+pub(crate) fn run_batch(py: Python<'_>, local: &Rc<Local>) {
+    local.end_turn();
     if local.is_idle() {
         return;
     }
+    local.while_making(|| make_calls(py, local));
+    // An inline call may have run a loop of its own.
+    reactor::let_go_of_closed(py);
+}
+
+fn make_calls(py: Python<'_>, local: &Local) {
     let mut lane = Lane {
         py,
         local,

@@ -9,6 +9,7 @@
 //!
 //! One pool serves the whole process, whichever worker a call comes from.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::c_ulong;
 use std::mem;
@@ -22,7 +23,7 @@ use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
 use super::{Queued, Refusal};
-use crate::reactor::{Shared, exit, ffi, now};
+use crate::reactor::{self, Shared, exit, ffi, fork, now};
 
 const THREADS: usize = 256;
 const QUEUE: usize = 1_024;
@@ -33,6 +34,12 @@ const STACK: usize = 8 << 20;
 
 static POOL: LazyLock<Pool> = LazyLock::new(Pool::default);
 
+thread_local! {
+    /// The lock of the pool while this thread forks: a child could not have it back from a thread
+    /// that it has not.
+    static HELD: RefCell<Option<MutexGuard<'static, State>>> = const { RefCell::new(None) };
+}
+
 /// The threads and what waits for them.
 #[derive(Default)]
 pub(crate) struct Pool {
@@ -42,7 +49,10 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     queue: VecDeque<(Queued, Option<Arc<Shared>>)>,
+    /// Those that take calls, or will.
     threads: usize,
+    /// Those that take none any more, and wait for the interpreter to end.
+    leaving: usize,
     /// What Python calls those that make a call.
     busy: Vec<c_ulong>,
     /// Those that wait; whoever takes one out wakes it, and leaves it a call.
@@ -51,6 +61,14 @@ struct State {
     starting: bool,
     /// True once the interpreter is about to end.
     ending: bool,
+}
+
+impl State {
+    /// A thread takes no more calls: from here on another is started in its place.
+    fn leave(&mut self) {
+        self.threads -= 1;
+        self.leaving += 1;
+    }
 }
 
 impl Pool {
@@ -135,19 +153,24 @@ impl Pool {
             drop(state);
         }
         // Nothing is done where the interpreter has ended, and every call with it.
-        let _ = Python::try_attach(|py| {
-            if let Err(error) = exit::register(py) {
+        let served = Python::try_attach(|py| {
+            if let Err(error) = exit::register(py).and_then(|()| fork::register(py)) {
                 error.write_unraisable(py, None);
             }
             let ident = ffi::thread_ident();
             let mut answered = None;
             while let Some((queued, shared)) = py.detach(|| self.next(ident, answered.take())) {
-                let run = AssertUnwindSafe(|| run(py, queued, shared.as_deref()));
+                let run = AssertUnwindSafe(|| run(py, queued, shared));
                 // A panic has dropped the ticket, which answers the request.
                 answered = catch_unwind(run).ok().flatten();
             }
         });
-        self.lock().threads -= 1;
+        let mut state = self.lock();
+        if served.is_some() {
+            state.leaving -= 1;
+        } else {
+            state.threads -= 1;
+        }
     }
 
     /// Takes no more calls, gives up those that wait, and raises `SystemExit` in those that run.
@@ -168,9 +191,27 @@ impl Pool {
         }
     }
 
+    /// Before a fork: nothing changes until it is over.
+    pub(crate) fn hold() {
+        HELD.set(Some(Self::global().lock()));
+    }
+
+    /// After a fork, in the parent.
+    pub(crate) fn go_on() {
+        drop(HELD.take());
+    }
+
+    /// After a fork, in the child, which has none of the threads and none of the calls.
+    pub(crate) fn begin_anew() {
+        if let Some(mut state) = HELD.take() {
+            mem::forget(mem::take(&mut *state));
+        }
+    }
+
     /// True when no thread is left.
     pub(crate) fn has_ended(&self) -> bool {
-        self.lock().threads == 0
+        let state = self.lock();
+        state.threads == 0 && state.leaving == 0
     }
 
     /// What Python calls the threads that make a call.
@@ -197,6 +238,7 @@ impl Pool {
                 return Some(next);
             }
             if state.ending {
+                state.leave();
                 return None;
             }
             state.idle.push(thread::current());
@@ -208,6 +250,7 @@ impl Pool {
             if let Some(seat) = state.idle.iter().position(|thread| thread.id() == me) {
                 state.idle.remove(seat);
                 if state.queue.is_empty() {
+                    state.leave();
                     return None;
                 }
             }
@@ -216,17 +259,22 @@ impl Pool {
 }
 
 /// Makes one call on this thread.
-fn run(py: Python<'_>, queued: Queued, shared: Option<&Shared>) -> Option<Waker> {
+fn run(py: Python<'_>, queued: Queued, shared: Option<Arc<Shared>>) -> Option<Waker> {
     let begin = now();
-    let context = ffi::copy_context(py, queued.base(shared));
+    let context = ffi::copy_context(py, queued.base(shared.as_deref()));
     let Queued { route, ticket, .. } = queued;
-    let outcome = context.and_then(|context| ffi::run_in(&context, || ticket.call(py).transpose()));
-    let waker = if let Some(outcome) = outcome.transpose() {
-        ticket.finish(py, outcome)
-    } else {
-        ticket.forget();
-        None
-    };
+    let waker = reactor::while_serving(shared, || {
+        let outcome =
+            context.and_then(|context| ffi::run_in(&context, || ticket.call(py).transpose()));
+        if let Some(outcome) = outcome.transpose() {
+            ticket.finish(py, outcome)
+        } else {
+            ticket.forget();
+            None
+        }
+    });
     route.took_in_pool(now().duration_since(begin));
+    // The call may have run a loop of its own.
+    reactor::let_go_of_closed(py);
     waker
 }

@@ -3,18 +3,19 @@
 //! Most handlers never wait: their task is over when this file is, without a callback and without
 //! a pass through the loop. From Python 3.12 on, `eager_start=True` asks for that. On 3.11 the
 //! task hands its first step to `loop.call_soon`, which is shadowed for that one moment; the step is
-//! then run in the task's own context. In both, time-outs, task groups, cancellation and
-//! `current_task()` are the standard library's own.
+//! then run in the task's own context, and what finalisers asked for meanwhile is handed on. In both,
+//! time-outs, task groups, cancellation and `current_task()` are the standard library's own.
 
+use std::iter;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict};
+use pyo3::types::{PyBool, PyDict, PyTuple};
 
 use super::Queued;
 use super::slot::Ticket;
-use crate::reactor::{self, Local, ffi};
+use crate::reactor::{self, Local, Step, ffi};
 
 /// Calls the function of an `async def` and starts the task of its coroutine.
 pub(super) fn start(py: Python<'_>, local: &Local, queued: Queued) {
@@ -62,17 +63,58 @@ fn eager_task<'py>(
         return ffi::call_named(class, arguments, options);
     }
     let attributes = python.loop_attributes(py);
-    attributes.set_item(intern!(py, "call_soon"), python.capture(py))?;
+    attributes.set_item(intern!(py, "call_soon"), local.capture(py)?)?;
     let task = ffi::call_named(class, [coroutine, event_loop, name], options);
     attributes.del_item(intern!(py, "call_soon"))?;
-    let step = local.take_step();
+    let first = first_step(local, event_loop, task.as_ref().ok())?;
     let task = task?;
-    if let Some((step, context)) = step {
+    if let Some((step, context)) = first {
         // What the step raised is the task's result; it is only `SystemExit` and
         // `KeyboardInterrupt` that are raised here as well.
         let _ = ffi::run_in(context.bind(py), || ffi::call(step.bind(py), []));
     }
     Ok(task)
+}
+
+/// Of what was kept while `task` was built, its own first step; the rest is handed on.
+fn first_step<'py>(
+    local: &Local,
+    event_loop: &Bound<'py, PyAny>,
+    task: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<Step>> {
+    let py = event_loop.py();
+    let mut kept = local.take_step();
+    if task.is_some() && !local.has_steps() {
+        return Ok(kept);
+    }
+    let mut first = None;
+    while let Some((step, context)) = kept {
+        let of = step.bind(py).getattr(intern!(py, "__self__"));
+        if task.is_some_and(|task| of.is_ok_and(|of| of.is(task))) {
+            first = Some((step, context));
+        } else {
+            let arguments = PyTuple::new(py, [step])?;
+            call_soon(event_loop, &arguments, Some(context.bind(py)))?;
+        }
+        kept = local.take_step();
+    }
+    Ok(first)
+}
+
+/// `loop.call_soon` as its class has it.
+fn call_soon<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+    context: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    let options = PyDict::new(py);
+    options.set_item(intern!(py, "context"), context)?;
+    let bound = event_loop
+        .get_type()
+        .getattr(intern!(py, "call_soon"))?
+        .call_method1(intern!(py, "__get__"), (event_loop,))?;
+    bound.call(arguments, Some(&options))
 }
 
 /// A task of a loop that is not ours, made as that loop makes its tasks.
@@ -90,11 +132,36 @@ fn guest_task<'py>(
     event_loop.call_method(intern!(py, "create_task"), (coroutine,), Some(&options))
 }
 
-/// Stands in for `loop.call_soon` while a task is built, and keeps its first step.
+/// Stands in for `call_soon` of `event_loop` while a task is built, and keeps what may be its first step:
+/// that has a context and no arguments. Whatever else is asked for meanwhile comes from finalisers, which
+/// run on any thread.
 #[pyfunction]
-#[pyo3(signature = (step, *, context))]
-pub(crate) fn capture_step(step: Py<PyAny>, context: Py<PyAny>) {
-    reactor::with_local(|local| local.keep_step((step, context)));
+#[pyo3(signature = (event_loop, callback, /, *arguments, context = None))]
+pub(crate) fn capture_step<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    callback: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+    context: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = callback.py();
+    if let Some(context) = context
+        && arguments.is_empty()
+    {
+        let is_kept = reactor::with_local(|local| {
+            let is_its = local.python().event_loop(py).is(event_loop);
+            if is_its {
+                local.keep_step((callback.clone().unbind(), context.clone().unbind()));
+            }
+            is_its
+        });
+        if is_kept == Some(true) {
+            return Ok(None);
+        }
+    }
+    let all: Vec<_> = iter::once(callback.clone())
+        .chain(arguments.iter())
+        .collect();
+    call_soon(event_loop, &PyTuple::new(py, all)?, context).map(Some)
 }
 
 /// Waits for a task whose first step did not end it.

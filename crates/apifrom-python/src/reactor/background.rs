@@ -86,14 +86,18 @@ impl Background {
         &self.handle
     }
 
-    /// Stops the worker and waits for its end; later calls do nothing.
+    /// Stops the worker and waits for its end; later calls do nothing. On the worker's own thread, where
+    /// a finaliser may come to call it, nothing is waited for.
     ///
     /// # Errors
     /// What running or ending the worker raised.
     pub(crate) fn stop(&self, py: Python<'_>) -> PyResult<()> {
         let thread = lock(&self.state.thread).take();
         self.state.stop.notify_one();
-        thread.map_or(Ok(()), |thread| joined(py, thread))
+        match thread {
+            Some(thread) if thread.thread().id() != thread::current().id() => joined(py, thread),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -127,6 +131,11 @@ pub(super) fn stop_all() -> Vec<Stopping> {
             Stopping(state)
         })
         .collect()
+}
+
+/// Forgets them in a forked child, which has none of their threads.
+pub(super) fn forget_all() {
+    drop(mem::take(&mut *lock(&RUNNING)));
 }
 
 /// A worker's whole life on its own thread.

@@ -81,6 +81,11 @@ impl Shared {
         Hold(Arc::clone(self))
     }
 
+    /// True while something holds the worker's end back.
+    pub(super) fn is_held(&self) -> bool {
+        self.afterwork.load(Ordering::Acquire) > 0
+    }
+
     /// Ends when nothing holds the worker's end back any more, or when `patience` is over.
     pub(crate) async fn settled(&self, patience: Duration) {
         let settled = async {

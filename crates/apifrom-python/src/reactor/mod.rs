@@ -9,6 +9,7 @@
 //! 4. A [`Worker`] is such a thread from start to end; a [`handle::Handle`] reaches it from other threads;
 //!    [`Background`] runs one on a thread of its own.
 //! 5. Under a foreign server the loop is that server's, and the worker is a guest on it ([`guest`]).
+//! 6. A thread may have several loops, of which one runs ([`local`]); a process may fork ([`fork`]).
 //!
 //! Deployment: SIGINT and SIGTERM reach the worker through asyncio's own signal handling once
 //! [`Worker::on_signal`] asked for them; Python's `KeyboardInterrupt` then never interrupts a
@@ -17,6 +18,7 @@
 mod background;
 pub(crate) mod exit;
 pub(crate) mod ffi;
+pub(crate) mod fork;
 mod guest;
 mod handle;
 mod local;
@@ -27,7 +29,9 @@ mod worker;
 pub(crate) use self::background::Background;
 pub(crate) use self::guest::{inside, join, make_guest_calls};
 pub(crate) use self::handle::{Errand, Hold, Shared};
-pub(crate) use self::local::{Local, enqueue, is_ours, wake, with_local};
+pub(crate) use self::local::{
+    Local, Step, enqueue, is_ours, let_go_of_closed, shared_here, wake, while_serving, with_local,
+};
 pub(crate) use self::worker::Worker;
 
 use std::time::Instant;

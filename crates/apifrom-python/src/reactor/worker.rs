@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
 use super::ffi;
+use super::guest;
 use super::handle::{Handle, Shared};
 use super::local::{self, Local};
 use super::python::PythonLoop;
@@ -31,11 +32,17 @@ impl Worker {
     /// Makes this thread a worker.
     ///
     /// # Errors
-    /// `RuntimeError` when it is one already, or its loop runs; `OSError` when the system refuses
+    /// `RuntimeError` when it is one already, or a loop runs on it; `OSError` when the system refuses
     /// a descriptor.
     pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
-        if local::current().is_some() {
+        local::let_go(|local| guest::is_over(py, local));
+        if local::has_worker() {
             return Err(PyRuntimeError::new_err("this thread has a worker already"));
+        }
+        if !guest::running_loop(py)?.is_none() {
+            return Err(PyRuntimeError::new_err(
+                "a loop runs on this thread already",
+            ));
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -149,7 +156,7 @@ impl Worker {
             module.call_method1("end_loop", arguments)
         });
         self.local.close();
-        local::uninstall();
+        local::uninstall(&self.local);
         restore_switch_interval(py)?;
         ended.map(drop)
     }

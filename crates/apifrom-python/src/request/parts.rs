@@ -10,6 +10,7 @@ use http::HeaderMap;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyString};
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::BaseRequest;
 use super::refused::Refused;
@@ -100,6 +101,10 @@ impl Headers {
                 .map(|(name, value)| (name.to_string(), value_text(value)))
                 .collect()
         })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.request)
     }
 }
 

@@ -10,9 +10,9 @@ use apifrom::Body;
 use apifrom::extract::read_json;
 use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator};
+use pyo3::{PyTraverseError, PyVisit, intern};
 
 use super::parts::FormData;
 use super::refused::Refused;
@@ -138,6 +138,15 @@ impl Reading {
         let before = self.waiting().take();
         drop(before);
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.request)?;
+        // A thread that holds the lock is using what it guards, so nothing in it is garbage.
+        match self.waiting.try_lock() {
+            Ok(waiting) => visit.call(&*waiting),
+            Err(_) => Ok(()),
+        }
+    }
 }
 
 /// The pieces of a body, as they arrive.
@@ -168,6 +177,10 @@ impl Pieces {
             is_first: !has_begun,
         };
         Reading::new(self.request.bind(py), want)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.request)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::stream::{Lanes, Resolve, detached};
 
 /// Something that waits.
 pub(crate) enum Waiter {
-    /// An asyncio future on a loop of ours.
+    /// An asyncio future on the loop of a worker, a guest's included.
     Ours {
         future: Py<PyAny>,
         shared: Arc<Shared>,
@@ -36,7 +36,11 @@ impl Waiter {
         let event_loop = RUNNING.import(py, "asyncio", "get_running_loop")?.call0()?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         let lanes = Lanes::of(py);
-        let waiter = match reactor::with_local(|local| Arc::clone(local.shared())) {
+        let shared = reactor::with_local(|local| {
+            let is_its = local.python().event_loop(py).is(&event_loop);
+            is_its.then(|| Arc::clone(local.shared()))
+        });
+        let waiter = match shared.flatten() {
             Some(shared) => Self::Ours {
                 future: future.clone().unbind(),
                 shared,

@@ -173,6 +173,7 @@ pub(crate) struct Pending {
     tasks: VecDeque<Py<BackgroundTask>>,
     lanes: Lanes,
     request_id: RequestId,
+    /// The worker that was asked.
     shared: Option<Arc<Shared>>,
     held: Option<Hold>,
 }
@@ -191,16 +192,14 @@ impl Pending {
             tasks,
             lanes: Lanes::of(py),
             request_id,
-            shared: None,
+            // Known here also on a thread of the pool, where the answer ends when the client has gone.
+            shared: reactor::shared_here(),
             held: None,
         })
     }
 
     /// Begins the work.
     fn start(mut self) {
-        if self.shared.is_none() {
-            self.shared = reactor::with_local(|local| Arc::clone(local.shared()));
-        }
         self.held = self.shared.as_ref().map(Shared::hold);
         self.next();
     }

@@ -17,10 +17,16 @@ pub struct Original {
     pub captures: Captures,
     /// The path template of its endpoint; nothing where none matches.
     pub template: Option<Arc<str>>,
-    attached: Mutex<Option<Attached>>,
+    attached: Mutex<Attached>,
 }
 
-type Attached = Arc<dyn Any + Send + Sync>;
+/// What a face shows of a request.
+#[derive(Default)]
+struct Attached {
+    shown: Option<Arc<dyn Any + Send + Sync>>,
+    /// True once the request has its answer.
+    is_released: bool,
+}
 
 impl Original {
     pub(crate) fn new(
@@ -39,25 +45,34 @@ impl Original {
     }
 
     /// Attaches what a face shows of this request, until the request has its answer. What was
-    /// attached before is let go.
+    /// attached before is let go. Later than that nothing is attached: a handler that cannot be stopped
+    /// may begin after its client has gone.
     pub fn attach<T: Any + Send + Sync>(&self, shown: Arc<T>) {
-        let before = self.lock().replace(shown);
+        let mut attached = self.lock();
+        if attached.is_released {
+            return;
+        }
+        let before = attached.shown.replace(shown);
+        drop(attached);
         drop(before);
     }
 
     /// What was attached, if it is a `T`.
     pub fn attached<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let attached = self.lock().clone()?;
-        attached.downcast().ok()
+        let shown = self.lock().shown.clone()?;
+        shown.downcast().ok()
     }
 
-    /// Lets go of what was attached, which may hold this very request.
+    /// Lets go for good of what was attached, which may hold this very request.
     pub(crate) fn release(&self) {
-        let before = self.lock().take();
+        let mut attached = self.lock();
+        attached.is_released = true;
+        let before = attached.shown.take();
+        drop(attached);
         drop(before);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Attached>> {
+    fn lock(&self) -> MutexGuard<'_, Attached> {
         self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
