@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -13,9 +14,10 @@ import urllib.request
 
 import pytest
 
-from apifrom import _serving
+from apifrom import API, _serving
 from apifrom.cli import _parser, main
 from apifrom.server import OPTIONS
+from tests.certificates import signed
 
 SHOP = """
 from apifrom import API
@@ -94,6 +96,73 @@ def test_several_processes_serve_a_program_from_the_command_line(shop):
     assert answered
 
 
+@pytest.fixture
+def locked(shop):
+    """A certificate, its key as it is and encrypted, and programs that serve with them."""
+    signed(shop, "localhost")
+    encrypt = ["openssl", "pkcs8", "-topk8", "-in", "localhost.key", "-out", "locked.key"]
+    subprocess.run([*encrypt, "-passout", "pass:hunter2"], cwd=shop, check=True)
+    for name, password in [("text", '"hunter2"'), ("secret", 'Secret("hunter2")')]:
+        (shop / f"{name}.py").write_text(
+            "from apifrom.security import Secret\n"
+            + SHOP
+            + "\napp.run(port=0, ssl_certfile='localhost.pem', ssl_keyfile='locked.key', "
+            f"ssl_keyfile_password={password})\n"
+        )
+    return shop
+
+
+@pytest.mark.parametrize("how", ["text", "secret", "variable"])
+def test_an_encrypted_key_serves_with_its_password(locked, how):
+    line = ["-m", "apifrom", "run", "shop:app", "--port", "0", "--ssl-certfile", "localhost.pem"]
+    line += ["--ssl-keyfile", "locked.key", "--ssl-keyfile-password-env", "KEY_PASSWORD"]
+    process = subprocess.Popen(
+        [sys.executable, *(line if how == "variable" else [f"{how}.py"])],
+        cwd=locked,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "KEY_PASSWORD": "hunter2"},
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if found := re.search(r"listening on https://127\.0\.0\.1:(\d+)", line):
+            break
+    assert found, said
+    trust = ssl.create_default_context(cafile=locked / "localhost.pem")
+    trust.check_hostname = False
+    with urllib.request.urlopen(f"https://127.0.0.1:{found[1]}/", context=trust) as answer:
+        assert answer.read() == b"welcome"
+    process.send_signal(signal.SIGTERM)
+    said += process.communicate(timeout=20)[1]
+    assert process.returncode == 0
+    assert "hunter2" not in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("key", "password", "said"),
+    [
+        ("locked.key", "hunter3", "ssl_keyfile_password: does not open locked.key"),
+        ("locked.key", None, "ssl_keyfile_password: is missing: the key in locked.key is"),
+        ("localhost.key", "hunter2", "ssl_keyfile_password: the key in localhost.key is not"),
+        ("locked.key", 7, "ssl_keyfile_password: expected text or a Secret"),
+    ],
+)
+def test_a_password_that_does_not_fit_the_key_is_said(locked, key, password, said, capfd):
+    with pytest.raises(SystemExit) as ended:
+        API().run(
+            port=0,
+            ssl_certfile=str(locked / "localhost.pem"),
+            ssl_keyfile=locked / key,
+            ssl_keyfile_password=password,
+        )
+    error = capfd.readouterr().err
+    assert ended.value.code == 1
+    assert said in error.replace(f"{locked}/", "")
+    assert "hunter" not in error
+    assert "listening" not in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
@@ -109,6 +178,8 @@ def test_several_processes_serve_a_program_from_the_command_line(shop):
         (("run", "shop:app", "--uds", "s", "--fd", "3"), 2, "--uds and --fd"),
         (("run", "shop:app", "--ssl-keyfile-password", "hunter2"), 2, "every user"),
         (("run", "shop:app", "--ssl-keyfile-password-env", "ABSENT"), 2, "ABSENT is not set"),
+        (("run", "shop:app", "--max-head-size", "1023"), 2, "--max-head-size: expected 1024 to"),
+        (("run", "shop:app", "--uds", ""), 1, "uds: expected a path, found nothing"),
         (("run", "shop:app", "--watch", "."), 2, "--watch"),
         (("dev", "shop:app", "--workers", "2"), 2, "--workers"),
         (("dev", "shop:app", "--watch", "nowhere"), 2, "--watch: there is no folder nowhere"),
@@ -136,6 +207,19 @@ def test_what_cannot_be_served_is_said_and_nothing_listens(
     assert said in error
     assert "hunter2" not in error
     assert "listening" not in error
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"uds": ""}, "uds: expected a path, found nothing"),
+        ({"max_head_size": 10}, "max_head_size: expected 1024 bytes or more, found 10"),
+    ],
+)
+def test_options_that_would_serve_nobody_are_said(option, said, capfd):
+    with pytest.raises(SystemExit, match="1"):
+        API().run(**option)
+    assert said in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -171,7 +255,7 @@ def test_every_option_of_run_stands_on_the_command_line(monkeypatch):
         "ssl_certfile": "c",
         "limit_connections": 4,
         "limit_connections_per_client": 5,
-        "max_head_size": 6,
+        "max_head_size": 6000,
         "max_header_fields": 7,
         "timeout_head": 8.0,
         "timeout_body": 9.0,

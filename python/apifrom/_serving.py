@@ -74,7 +74,7 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
     "ssl_keyfile_password": {"action": _Refuse},
     "limit_connections": _COUNT,
     "limit_connections_per_client": _COUNT,
-    "max_head_size": _COUNT,
+    "max_head_size": {**_COUNT, "type": _number(1024, _MOST)},
     "max_header_fields": _COUNT,
     "timeout_head": _SECONDS,
     "timeout_body": _SECONDS,

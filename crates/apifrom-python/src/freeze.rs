@@ -20,7 +20,7 @@ use crate::json;
 use crate::logging::PythonSink;
 use crate::middleware::{Places, PythonMiddleware};
 use crate::request::Facts;
-use crate::security::Protections;
+use crate::security::{Protections, text_of};
 use crate::surround::{SharedLimits, Surround};
 
 /// A frozen API and what it is served with.
@@ -250,6 +250,7 @@ fn read_config(
     fields.texts("trusted_proxies", &mut config.trusted_proxies);
     fields.text("forwarded_header", &mut config.forwarded_header);
     fields.number("max_body_size", &mut config.max_body_size);
+    fields.number("max_target_size", &mut config.max_target_size);
     fields.number("max_json_depth", &mut config.max_json_depth);
     fields.text("root_path", &mut config.root_path);
     fields.flag("strict", &mut config.strict);
@@ -403,7 +404,13 @@ impl Serving {
 fn read_tls(fields: &mut Fields<'_, '_>) -> Option<TlsConfig> {
     let key = fields.optional_text("ssl_keyfile");
     let certificate = fields.optional_text("ssl_certfile");
-    let password = fields.optional_text("ssl_keyfile_password");
+    let password = fields.some("ssl_keyfile_password").and_then(|given| {
+        let password = text_of(&given);
+        if password.is_none() {
+            fields.note("ssl_keyfile_password", "expected text or a Secret");
+        }
+        password
+    });
     match (key, certificate) {
         (Some(key), Some(certificate)) => {
             let mut tls = TlsConfig::new(key, certificate);

@@ -7,6 +7,7 @@ mod layer;
 mod surround;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use tower_service::Service;
@@ -278,6 +279,7 @@ impl Api {
                     endpoints,
                     unrouted,
                     watchers: watchers(self.own),
+                    overheard: AtomicBool::new(false),
                     failures,
                     timers: Timers::default(),
                     surround: facts,

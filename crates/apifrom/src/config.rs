@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::middleware::ErrorHandling;
+use crate::secret::Secret;
 
 /// Everything that holds for every transport of an API.
 #[derive(Debug, Clone)]
@@ -112,11 +113,12 @@ pub struct ServerConfig {
     pub limit_connections: usize,
     /// The most connections of one client address; listed proxies are exempt. Defaults to 256.
     pub limit_connections_per_client: usize,
-    /// The most bytes a request head may have. Defaults to 64 KiB.
+    /// The most bytes a request head may have, 1 KiB or more. Defaults to 64 KiB.
     pub max_head_size: usize,
     /// The most header fields. Defaults to 100.
     pub max_header_fields: usize,
-    /// How long a request head may take. Defaults to 10 s.
+    /// How long a request head may take, and over HTTP/2 any frame that is no part of a body. Defaults
+    /// to 10 s.
     pub timeout_head: Duration,
     /// How long a body may take in all. Defaults to 30 s.
     pub timeout_body: Duration,
@@ -158,9 +160,9 @@ pub struct TlsConfig {
     pub ssl_keyfile: String,
     /// A PEM file with the certificate and its chain.
     pub ssl_certfile: String,
-    /// What the key file is encrypted with. Encrypted keys are refused with a clear error, so
-    /// this must stay `None`. Defaults to none.
-    pub ssl_keyfile_password: Option<String>,
+    /// What the key file is encrypted with: PKCS#8 (`BEGIN ENCRYPTED PRIVATE KEY`) under PBES2, as
+    /// `openssl pkcs8 -topk8` writes it. Without encryption there must be none. Defaults to none.
+    pub ssl_keyfile_password: Option<Secret<String>>,
 }
 
 impl TlsConfig {

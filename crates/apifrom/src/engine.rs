@@ -10,6 +10,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ use crate::endpoint::Endpoint;
 use crate::facts::{RouteFacts, SurroundFacts};
 use crate::files;
 use crate::handler::{After, Failures, Middleware, Outcome, Reply, guarded};
-use crate::logging::{FieldRef, Level, Line, Logger, RecordRef, Sink, escaped};
+use crate::logging::{FieldRef, Level, Line, Logger, RecordRef, Sink, configuration_weak, escaped};
 use crate::middleware::{TrustedHosts, is_preflight, overdue, request_id};
 use crate::rejection::Rejection;
 use crate::request::{
@@ -37,7 +38,7 @@ use crate::request::{
 use crate::response::{Disclosure, Response, ResponseBody, keep_cookies_private, shape};
 use crate::routing::{Captures, Found, PathFault, Router};
 use crate::security::Identities;
-use crate::server::TrustedProxies;
+use crate::server::{TrustedProxies, speaks_as_proxy};
 use crate::stage::{Decision, Resume, Slot};
 
 /// What a rehearsal reached.
@@ -65,6 +66,8 @@ pub(crate) struct Frozen {
     pub(crate) compresses: bool,
     /// Own middleware that sees every answer, in the order in which it does.
     pub(crate) watchers: Vec<Arc<dyn Middleware>>,
+    /// True once a peer that is no trusted proxy has spoken as one.
+    pub(crate) overheard: AtomicBool,
     pub(crate) failures: Arc<Failures>,
     pub(crate) timers: Timers,
     pub(crate) sink: Arc<dyn Sink>,
@@ -240,6 +243,9 @@ impl Call {
     ) -> Self {
         let is_rehearsed = matches!(course, Course::Rehearsed);
         let trusted = frozen.proxies.trusts(&peer);
+        if !trusted {
+            frozen.overhear(&head);
+        }
         let (client, scheme) = frozen.proxies.resolve(&head, &peer, trusted);
         let line = frozen.access_line(&head, client);
         let is_head = head.method == Method::HEAD;
@@ -597,6 +603,21 @@ impl Frozen {
             Ok(Found::Endpoint(endpoint, captures)) => (endpoint, captures, None),
             Ok(Found::Nothing) => (self.unrouted, Captures::default(), None),
             Err(fault) => refused(Rejection::bad_request("bad_path", fault.to_string())),
+        }
+    }
+
+    /// Warns of the first that speaks as a proxy and is not trusted.
+    fn overhear(&self, head: &Head) {
+        if self.overheard.load(Ordering::Relaxed) || !speaks_as_proxy(head) {
+            return;
+        }
+        if !self.overheard.swap(true, Ordering::Relaxed) {
+            configuration_weak(
+                &*self.sink,
+                "trusted_proxies",
+                "forwarding headers came from a peer that is not among them, and were ignored; if that \
+                 is your proxy, clients share its address until it is named there",
+            );
         }
     }
 

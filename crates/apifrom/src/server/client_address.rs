@@ -7,6 +7,7 @@
 //! 4. The scheme is the connection's own, or what the nearest trusted proxy says in
 //!    `X-Forwarded-Proto` (or `proto=` of `Forwarded`).
 //! 5. `X-Forwarded-Host` and `X-Forwarded-Prefix` are never read.
+//! 6. The first that sends such a header and is not trusted is warned of, once.
 //!
 //! # Deployment
 //! A proxy must append to the header, never pass on what a client sent as if it were its own;
@@ -29,6 +30,13 @@ pub(crate) struct TrustedProxies {
     networks: Vec<IpNet>,
     unix: bool,
     family: Family,
+}
+
+/// True where `head` says something that only a proxy has to say.
+pub(crate) fn speaks_as_proxy(head: &Head) -> bool {
+    let said = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO];
+    // One walk over the few fields that there are costs less than several look-ups.
+    head.headers.keys().any(|name| said.contains(name))
 }
 
 /// Which header names the client.

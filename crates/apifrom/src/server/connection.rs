@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
+use super::frames::Frames;
 use super::limits::Place;
 use super::listener::{encrypted, name};
 use super::phase::{Phase, PhaseClock, Pulse, Timeouts};
@@ -265,7 +266,8 @@ impl Connection {
             Transport::Tls(_) => encrypted(&peer),
         });
         let service = Service::new(Arc::clone(&shared), Arc::clone(&peer), Arc::clone(&pulse));
-        let socket = Socket::new(opened.transport, opened.sniffed, Arc::clone(&pulse));
+        let frames = http2.then(Frames::new);
+        let socket = Socket::new(opened.transport, opened.sniffed, Arc::clone(&pulse), frames);
         let io = TokioIo::new(socket);
         Self {
             protocol: if http2 {

@@ -14,6 +14,7 @@
 mod accept;
 mod client_address;
 mod connection;
+mod frames;
 mod limits;
 mod listener;
 mod options;
@@ -31,7 +32,7 @@ mod wire;
 mod workers;
 
 pub use self::accept::Server;
-pub(crate) use self::client_address::TrustedProxies;
+pub(crate) use self::client_address::{TrustedProxies, speaks_as_proxy};
 pub use self::listener::BoundAddress;
 pub use self::shutdown::{Ended, Stopper};
 pub use self::workers::{Assignment, Workers};

@@ -5,6 +5,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::ServerConfig;
 use crate::error::{ConfigError, ConfigErrors};
 
+/// The least that a request head may be bounded to: less than any client sends would serve nobody.
+const LEAST_HEAD: usize = 1 << 10;
+
 impl ServerConfig {
     /// This configuration with the address taken from `host:port`.
     pub(crate) fn listening_on(mut self, address: &str) -> Result<Self, ConfigError> {
@@ -34,6 +37,10 @@ impl ServerConfig {
                 "expected an address or a name such as '127.0.0.1', found nothing",
             );
         }
+        // The system would take no path for a name of its own choice, which nobody can know.
+        if self.uds.as_deref() == Some("") {
+            errors.note("uds", "expected a path, found nothing");
+        }
         if self.uds.is_some() && self.fd.is_some() {
             errors.note("uds", "cannot stand beside fd: each says where to listen");
         }
@@ -46,12 +53,18 @@ impl ServerConfig {
                 "limit_connections_per_client",
                 self.limit_connections_per_client,
             ),
-            ("max_head_size", self.max_head_size),
             ("max_header_fields", self.max_header_fields),
         ] {
             if value == 0 {
                 errors.note(field, "expected 1 or more, found 0");
             }
+        }
+        if self.max_head_size < LEAST_HEAD {
+            let found = self.max_head_size;
+            errors.note(
+                "max_head_size",
+                format!("expected {LEAST_HEAD} bytes or more, found {found}"),
+            );
         }
         for (field, value) in [
             ("timeout_head", self.timeout_head),
@@ -113,5 +126,26 @@ mod tests {
             ["host", "uds", "fd", "limit_connections", "timeout_head"]
         );
         assert!(ServerConfig::default().prepared().is_ok());
+    }
+
+    #[test]
+    fn a_socket_has_a_path_and_a_head_has_room() {
+        let refused = |uds: Option<&str>, max_head_size| {
+            let config = ServerConfig {
+                uds: uds.map(Into::into),
+                max_head_size,
+                ..ServerConfig::default()
+            };
+            let errors = config.prepared().err().unwrap_or_default();
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            refused(Some(""), 1023),
+            [
+                "uds: expected a path, found nothing",
+                "max_head_size: expected 1024 bytes or more, found 1023"
+            ]
+        );
+        assert!(refused(Some("/tmp/a"), 1024).is_empty());
     }
 }

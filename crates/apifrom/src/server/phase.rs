@@ -16,6 +16,10 @@
 //! another, the connection is woken by what that stream writes and by the end of the last request.
 //! A turn reads the clock once, and the timer is set only when it would ring too late, so a request
 //! on a kept connection costs no timer at all.
+//!
+//! Over HTTP/2 a head goes on beside the other phases, and neither begins nor ends one: it is a
+//! frame, or the fields of a request, that began and is not whole, see `frames`. While a write waits
+//! for the client its time stands still, since HTTP/2 then does not read either.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -50,8 +54,11 @@ pub(super) struct Pulse {
     held: AtomicUsize,
     /// Whom the end of the last request wakes, over HTTP/2.
     watcher: Mutex<Option<Waker>>,
-    /// True from the first byte of a request head until the request begins.
+    /// True from the first byte of a request head until the request begins, over HTTP/1.
     head: AtomicBool,
+    /// Over HTTP/2, the lowest bit is set while something began that is not whole; the others count
+    /// what became whole.
+    unfinished: AtomicU64,
     /// True while a write is waiting for the client.
     stalled: AtomicBool,
     /// True once the client stopped sending, until the parser may know.
@@ -60,7 +67,7 @@ pub(super) struct Pulse {
     closing: AtomicBool,
     /// True when what still arrives is to be read and thrown away before the socket is closed.
     lingers: AtomicBool,
-    /// True when bytes that arrive begin no head, because HTTP/2 frames them.
+    /// True over HTTP/2, whose bytes are in frames.
     multiplexed: bool,
 }
 
@@ -81,7 +88,8 @@ impl Pulse {
         Self::new(false)
     }
 
-    /// The pulse of an HTTP/2 connection, which is idle until a stream opens.
+    /// The pulse of an HTTP/2 connection, which is idle until a stream opens, and whose preface is
+    /// awaited.
     pub(super) fn http2() -> Self {
         Self::new(true)
     }
@@ -92,6 +100,7 @@ impl Pulse {
             held: AtomicUsize::new(0),
             watcher: Mutex::default(),
             head: AtomicBool::new(!multiplexed),
+            unfinished: AtomicU64::new(multiplexed.into()),
             stalled: AtomicBool::new(false),
             half_closed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -133,11 +142,19 @@ impl Pulse {
         })
     }
 
-    /// Bytes arrived.
+    /// Bytes arrived, over HTTP/1.
     pub(super) fn received(&self) {
-        if !self.multiplexed && !self.is_busy() {
+        if !self.is_busy() {
             self.head.store(true, Relaxed);
         }
+    }
+
+    /// Bytes arrived in frames. `ended` says that they made something whole, `is_open` that now
+    /// something is not.
+    pub(super) fn followed(&self, ended: bool, is_open: bool) {
+        let count = (self.unfinished.load(Relaxed) >> 1).wrapping_add(ended.into());
+        self.unfinished
+            .store(count << 1 | u64::from(is_open), Relaxed);
     }
 
     /// The client stopped sending. True when the parser must not know yet, since it would give up
@@ -274,6 +291,39 @@ pub(super) struct PhaseClock {
     phase: Phase,
     beat: u64,
     since: Instant,
+    /// Over HTTP/2; boxed, because most connections have none.
+    head: Option<Box<HeadClock>>,
+}
+
+/// When that began which is not whole.
+#[derive(Debug)]
+struct HeadClock {
+    unfinished: u64,
+    since: Instant,
+    looked: Instant,
+}
+
+impl HeadClock {
+    fn starting(pulse: &Pulse, since: Instant) -> Self {
+        Self {
+            unfinished: pulse.unfinished.load(Relaxed),
+            since,
+            looked: since,
+        }
+    }
+
+    /// Since when there is something, without the time in which the clock `stood_still`.
+    fn read(&mut self, pulse: &Pulse, now: Instant, stood_still: bool) -> Option<Instant> {
+        let unfinished = pulse.unfinished.load(Relaxed);
+        if unfinished != self.unfinished {
+            (self.unfinished, self.since) = (unfinished, now);
+        } else if stood_still {
+            let stood = now.saturating_duration_since(self.looked);
+            self.since = self.since.checked_add(stood).unwrap_or(now);
+        }
+        self.looked = now;
+        (unfinished & 1 == 1).then_some(self.since)
+    }
 }
 
 impl PhaseClock {
@@ -283,6 +333,9 @@ impl PhaseClock {
             phase: pulse.phase(),
             beat: pulse.beat.load(Relaxed),
             since,
+            head: pulse
+                .multiplexed
+                .then(|| Box::new(HeadClock::starting(pulse, since))),
         }
     }
 
@@ -294,6 +347,7 @@ impl PhaseClock {
         timeouts: &Timeouts,
     ) -> (Phase, Option<Instant>) {
         let (phase, beat) = (pulse.phase(), pulse.beat.load(Relaxed));
+        let was_stalled = self.phase == Phase::Stalled;
         if phase != self.phase || beat != self.beat {
             (self.phase, self.beat, self.since) = (phase, beat, now);
         }
@@ -301,7 +355,20 @@ impl PhaseClock {
         let deadline = timeouts
             .of(phase)
             .and_then(|after| self.since.checked_add(after));
-        (phase, deadline)
+        let Some(clock) = &mut self.head else {
+            return (phase, deadline);
+        };
+        let head = clock
+            .read(pulse, now, was_stalled)
+            .and_then(|since| since.checked_add(timeouts.head));
+        match head {
+            Some(head)
+                if phase != Phase::Stalled && deadline.is_none_or(|deadline| head < deadline) =>
+            {
+                (Phase::Head, Some(head))
+            }
+            _ => (phase, deadline),
+        }
     }
 }
 
@@ -366,10 +433,17 @@ mod tests {
         assert_eq!(http1.at(70), (Phase::Idle, Some(145)));
     }
 
+    /// A connection whose preface has come.
+    fn http2() -> Pulse {
+        let pulse = Pulse::http2();
+        pulse.followed(true, false);
+        pulse
+    }
+
     #[test]
-    fn streams_are_counted_and_frames_begin_no_head() {
-        let mut http2 = Watched::new(Pulse::http2());
-        http2.pulse.received();
+    fn streams_are_counted_and_whole_frames_begin_no_head() {
+        let mut http2 = Watched::new(http2());
+        http2.pulse.followed(true, false);
         assert_eq!(http2.at(1), (Phase::Idle, Some(75)));
         http2.pulse.request_begins();
         http2.pulse.request_begins();
@@ -381,8 +455,54 @@ mod tests {
     }
 
     #[test]
-    fn what_http_2_holds_is_sent_in_its_own_time() {
+    fn the_preface_of_http_2_has_the_time_of_a_head() {
         let mut http2 = Watched::new(Pulse::http2());
+        assert_eq!(http2.at(1), (Phase::Head, Some(10)));
+        http2.pulse.followed(false, true);
+        assert_eq!(http2.at(9), (Phase::Head, Some(10)));
+        http2.pulse.followed(true, false);
+        assert_eq!(http2.at(9), (Phase::Idle, Some(75)));
+    }
+
+    #[test]
+    fn what_http_2_began_has_its_time_beside_all_else() {
+        let mut http2 = Watched::new(http2());
+        assert_eq!(http2.at(60), (Phase::Idle, Some(75)));
+        http2.pulse.followed(false, true);
+        assert_eq!(http2.at(61), (Phase::Head, Some(71)));
+        http2.pulse.followed(false, true);
+        assert_eq!(http2.at(65), (Phase::Head, Some(71)));
+        // Whole at last, and the next has begun; the idle time goes on meanwhile.
+        http2.pulse.followed(true, true);
+        assert_eq!(http2.at(66), (Phase::Idle, Some(75)));
+        http2.pulse.request_begins();
+        assert_eq!(http2.at(67), (Phase::Head, Some(76)));
+        let held = http2.pulse.hold().unwrap();
+        held.moves();
+        assert_eq!(http2.at(68), (Phase::Head, Some(76)));
+        http2.pulse.request_ends();
+        assert_eq!(http2.at(69), (Phase::Head, Some(76)));
+        http2.pulse.followed(true, false);
+        assert_eq!(http2.at(70), (Phase::Sending, Some(99)));
+    }
+
+    #[test]
+    fn the_time_of_a_head_stands_still_while_a_write_waits() {
+        let mut http2 = Watched::new(http2());
+        http2.pulse.request_begins();
+        http2.pulse.followed(false, true);
+        assert_eq!(http2.at(1), (Phase::Head, Some(11)));
+        http2.pulse.write_waits();
+        assert_eq!(http2.at(3), (Phase::Stalled, Some(33)));
+        assert_eq!(http2.at(20), (Phase::Stalled, Some(33)));
+        http2.pulse.wrote();
+        assert_eq!(http2.at(23), (Phase::Head, Some(31)));
+        assert_eq!(http2.at(30), (Phase::Head, Some(31)));
+    }
+
+    #[test]
+    fn what_http_2_holds_is_sent_in_its_own_time() {
+        let mut http2 = Watched::new(http2());
         http2.pulse.request_begins();
         let held = [http2.pulse.hold().unwrap(), http2.pulse.hold().unwrap()];
         assert_eq!(http2.at(1), (Phase::Busy, None));

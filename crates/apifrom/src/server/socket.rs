@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::frames::Frames;
 use super::phase::Pulse;
 use super::tls::TlsStream;
 
@@ -84,6 +85,8 @@ pub(super) struct Socket {
     pulse: Arc<Pulse>,
     /// What was read to tell the protocols apart, and still belongs to the parser.
     sniffed: Sniffed,
+    /// Over HTTP/2; boxed, because most connections have none.
+    frames: Option<Box<Frames>>,
     /// True once the sending half is shut down.
     sent_all: bool,
 }
@@ -136,12 +139,28 @@ impl Sniffed {
 }
 
 impl Socket {
-    pub(super) fn new(transport: Transport, sniffed: Sniffed, pulse: Arc<Pulse>) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        sniffed: Sniffed,
+        pulse: Arc<Pulse>,
+        frames: Option<Frames>,
+    ) -> Self {
         Self {
             transport,
             pulse,
             sniffed,
+            frames: frames.map(Box::new),
             sent_all: false,
+        }
+    }
+
+    /// Notes that what `buf` holds behind its first `before` bytes has arrived.
+    fn received(&mut self, buf: &ReadBuf<'_>, before: usize) {
+        if let Some(frames) = &mut self.frames {
+            let ended = frames.follow(buf.filled().get(before..).unwrap_or_default());
+            self.pulse.followed(ended, frames.is_open());
+        } else {
+            self.pulse.received();
         }
     }
 
@@ -170,19 +189,19 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buf.filled().len();
         if this.sniffed.take(buf) {
-            this.pulse.received();
             // Handed over together with what follows, since a parser that gets a head in two pieces
             // doubles its buffer. Whatever else there is to know will be known at the next read.
             if buf.remaining() > 0 {
                 let _ = this.poll_transport(cx, buf);
             }
+            this.received(buf, before);
             return Poll::Ready(Ok(()));
         }
-        let before = buf.filled().len();
         ready!(this.poll_transport(cx, buf))?;
         if buf.filled().len() > before {
-            this.pulse.received();
+            this.received(buf, before);
         } else if this.pulse.withholds_end() {
             // The connection asks again when the answer is out or the patience is over.
             return Poll::Pending;

@@ -281,6 +281,130 @@ async fn http2_to(served: &Served) -> h2::client::SendRequest<bytes::Bytes> {
     http2(stream.unwrap()).await
 }
 
+/// The fields of a request, none of them compressed.
+fn head_of(method: &str, path: &str) -> Vec<u8> {
+    let fields = [
+        (":method", method),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "a"),
+    ];
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let fields = fields.map(|(name, value)| [&[0][..], &text(name), &text(value)].concat());
+    fields.concat()
+}
+
+/// An HTTP/2 client that writes frames by hand.
+fn framed(served: &Served) -> Client<std::net::TcpStream> {
+    let mut client = served.connect();
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    client.send(frame(4, 0, 0, &[]));
+    client.send(frame(4, 1, 0, &[]));
+    client
+}
+
+/// Sends `bytes` one after the other and reads what comes, until the server closes. How long it took.
+fn trickled(
+    client: &mut Client<std::net::TcpStream>,
+    bytes: impl IntoIterator<Item = u8>,
+) -> Duration {
+    let start = Instant::now();
+    let pause = Some(Duration::from_millis(20));
+    client.stream.set_read_timeout(pause).unwrap();
+    let mut bytes = bytes.into_iter();
+    loop {
+        assert!(start.elapsed() < SOON, "still open");
+        if let Some(byte) = bytes.next() {
+            let _ = std::io::Write::write_all(&mut client.stream, &[byte]);
+        }
+        match client.stream.read(&mut [0; 4096]) {
+            Ok(0) => return start.elapsed(),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                return start.elapsed();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_an_http_2_client_begins_and_does_not_finish_ends_its_connection() {
+    let served = Served::with(|config| config.timeout_head = SHORT * 2);
+    let head = head_of("GET", "/");
+    let cut = frame(1, 5, 1, &head);
+    let start = Instant::now();
+    let clients = [
+        &[0, 0][..],
+        &frame(6, 0, 0, b"ping____")[..12],
+        &cut[..cut.len() - 1],
+        &frame(1, 1, 1, &head),
+        &[frame(1, 1, 1, &head), frame(9, 0, 1, &[])].concat(),
+    ]
+    .map(|begun| {
+        let mut client = framed(&served);
+        client.send(begun);
+        client
+    });
+    for mut client in clients {
+        trickled(&mut client, []);
+        assert!(start.elapsed() >= SHORT, "{:?}", start.elapsed());
+    }
+    assert_eq!(served.counts.handled(), 0);
+    assert_eq!(served.records.of("connection_timed_out").len(), 5);
+}
+
+#[test]
+fn an_http_2_head_that_trickles_is_cut_even_beside_a_stream_that_runs() {
+    let served = Served::with(|config| config.timeout_head = SHORT * 2);
+    for beside in [false, true] {
+        let mut client = framed(&served);
+        if beside {
+            client.send(frame(1, 5, 1, &head_of("GET", "/sleep/60000")));
+            eventually("the request", || served.counts.handled() == 1);
+        }
+        let endless = frame(1, 4, 3, &[b'x'; 1000]);
+        let closed = trickled(&mut client, endless);
+        assert!(closed >= SHORT / 2, "{closed:?}");
+    }
+}
+
+#[test]
+fn an_http_2_client_whose_frames_are_whole_idles_for_longer_than_a_head_may_take() {
+    let served = Served::with(|config| config.timeout_head = SHORT * 2);
+    let mut client = framed(&served);
+    for _ in 0..8 {
+        client.send(frame(6, 0, 0, b"ping____"));
+        client.send(frame(8, 0, 0, &[0, 0, 0, 1]));
+        client.send(frame(4, 0, 0, &[]));
+        std::thread::sleep(SHORT / 2);
+    }
+    client.send(frame(1, 4, 1, &head_of("POST", "/echo")));
+    // Half a frame of a body has the body's time.
+    let body = frame(0, 1, 1, b"hello");
+    client.send(&body[..11]);
+    std::thread::sleep(SHORT * 3);
+    client.send(&body[11..]);
+    client.stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut read = Vec::new();
+    while !read.windows(5).any(|at| at == b"hello") {
+        let mut chunk = [0; 4096];
+        let count = client.stream.read(&mut chunk).unwrap();
+        assert!(count > 0, "closed after {read:?}");
+        read.extend_from_slice(&chunk[..count]);
+    }
+}
+
+#[test]
+fn frames_that_trickle_do_not_make_an_http_2_connection_less_idle() {
+    let keep_alive = SHORT * 3;
+    let served = Served::with(|config| config.timeout_keep_alive = keep_alive);
+    let mut client = framed(&served);
+    let pings = frame(6, 0, 0, b"ping____").into_iter().cycle();
+    let closed = trickled(&mut client, pings);
+    assert!(closed >= keep_alive / 2, "{closed:?}");
+    assert!(served.records.of("connection_timed_out").is_empty());
+}
+
 #[tokio::test]
 async fn an_http_2_stream_that_nobody_takes_is_reset_and_the_others_live() {
     let served = Served::with(|config| config.timeout_write = SHORT);

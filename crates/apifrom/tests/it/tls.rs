@@ -26,13 +26,16 @@ impl Files {
     }
 
     fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        Self::of(name, &KeyPair::generate().unwrap(), change)
+    }
+
+    fn of(name: &str, key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let folder = format!("apifrom-tls-{}-{name}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         change(&mut params);
-        let certificate = params.self_signed(&key).unwrap();
+        let certificate = params.self_signed(key).unwrap();
         let files = Self {
             folder,
             certificate: certificate.der().clone(),
@@ -53,6 +56,10 @@ impl Files {
     fn write(&self, name: &str, text: &str) -> String {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name)
+    }
+
+    fn certificate_text(&self) -> String {
+        std::fs::read_to_string(self.path("cert.pem")).unwrap()
     }
 
     fn config(&self) -> TlsConfig {
@@ -226,6 +233,18 @@ fn a_handshake_has_the_time_of_a_head() {
 }
 
 #[test]
+fn half_a_preface_of_http_2_has_the_time_of_a_head() {
+    let files = Files::new("preface");
+    let served = files.serve(|config| config.timeout_head = SOON / 10);
+    let config = files.client(&[&rustls::version::TLS13], &["h2"]);
+    let mut client = connect(&served, &config);
+    client.send(b"PRI * HTTP/2.0");
+    // An end, and no time-out of the client's own.
+    client.rest();
+    assert_eq!(served.records.of("connection_timed_out").len(), 1);
+}
+
+#[test]
 fn an_idle_connection_under_tls_is_said_goodbye_to() {
     let files = Files::new("goodbye");
     let served = files.serve(|config| config.timeout_keep_alive = Duration::from_millis(200));
@@ -319,22 +338,77 @@ fn a_key_that_belongs_to_another_certificate_is_refused() {
     assert_says(&text, &[&others.path("key.pem"), &files.path("cert.pem")]);
 }
 
-#[test]
-fn encrypted_keys_are_refused_with_advice() {
-    let files = Files::new("encrypted");
-    for text in [
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
-        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
-    ] {
-        let key = files.write("encrypted.pem", text);
-        let text = refusal(TlsConfig::new(key, files.path("cert.pem")));
-        assert_says(&text, &["ssl_keyfile: encrypted", "openssl pkey"]);
-    }
+/// What `text` in the place of a key is refused with, for the certificate of [`KEY`].
+fn refused_key(name: &str, text: &str, password: Option<&str>) -> String {
+    let files = Files::of(name, &KeyPair::from_pem(KEY).unwrap(), |_| {});
+    files.write("key.pem", text);
     let mut config = files.config();
-    config.ssl_keyfile_password = Some("hunter2".into());
-    let text = refusal(config);
-    assert_says(&text, &["ssl_keyfile_password: encrypted", "openssl pkey"]);
-    assert!(!text.contains("hunter2"));
+    config.ssl_keyfile_password = password.map(Into::into);
+    assert!(!format!("{config:?}").contains(PASSWORD));
+    let said = refusal(config);
+    assert_says(&said, &["1 configuration error\n", &files.path("key.pem")]);
+    if let Some(password) = password.filter(|password| !password.is_empty()) {
+        assert!(!said.contains(password), "{said}");
+    }
+    said
+}
+
+#[test]
+fn encrypted_keys_serve_with_their_password() {
+    let files = Files::of("encrypted", &KeyPair::from_pem(KEY).unwrap(), |_| {});
+    let among_others = format!("{}{PBKDF2}", files.certificate_text());
+    for text in [PBKDF2, SCRYPT, &PBKDF2.replace('\n', "\r\n"), &among_others] {
+        files.write("key.pem", text);
+        let served = files.serve(|config| {
+            config.tls.as_mut().unwrap().ssl_keyfile_password = Some(PASSWORD.into());
+        });
+        let config = files.client(&[&rustls::version::TLS13], &[]);
+        assert_eq!(connect(&served, &config).get("/").status, 200, "{text}");
+    }
+}
+
+#[test]
+fn a_password_that_is_wrong_missing_or_of_no_use_is_named_and_not_shown() {
+    // The last is among the few that leave something which looks whole.
+    for password in ["", "hunter3", "wrong163"] {
+        let said = refused_key("other", PBKDF2, Some(password));
+        assert_says(&said, &["ssl_keyfile_password: does not open"]);
+    }
+    let said = refused_key("other", SCRYPT, Some("hunter3"));
+    assert_says(&said, &["ssl_keyfile_password: does not open"]);
+    let said = refused_key("none", PBKDF2, None);
+    assert_says(&said, &["ssl_keyfile_password: is missing", "is encrypted"]);
+    let said = refused_key("plain", KEY, Some(PASSWORD));
+    assert_says(
+        &said,
+        &["ssl_keyfile_password: the key in", "not encrypted"],
+    );
+    assert_says(&said, &["leave the password out"]);
+}
+
+#[test]
+fn keys_that_are_encrypted_in_another_way_are_refused_with_advice() {
+    for (text, expected) in [
+        (DES3, "in a way that is not supported"),
+        (SHA1, "in a way that is not supported"),
+        (PKCS12, "in a way that is not supported"),
+        (PBES1, "in a way that is not supported"),
+        (OLD, "in an old form"),
+    ] {
+        let said = refused_key("old", text, Some(PASSWORD));
+        assert_says(&said, &["ssl_keyfile: ", expected]);
+        assert_says(&said, &["openssl pkcs8 -topk8 -v2 aes-256-cbc"]);
+    }
+    let cut = PBKDF2.replace("VeAuHaP5Ve44oiwM\n", "");
+    let noise = PBKDF2.replace("MIHsM", "MIHs?");
+    for (text, expected) in [
+        (cut.as_str(), "holds no valid encrypted key"),
+        (&noise, "not valid PEM"),
+        (PBKDF2.split_once("-----END").unwrap().0, "not valid PEM"),
+    ] {
+        let said = refused_key("damaged", text, Some(PASSWORD));
+        assert_says(&said, &["ssl_keyfile: ", expected]);
+    }
 }
 
 #[test]
@@ -354,3 +428,84 @@ fn an_expired_certificate_is_served_with_a_warning() {
     eventually("the start", || started(&served));
     assert!(served.records.of("certificate").is_empty());
 }
+
+/// What the keys below are encrypted with.
+const PASSWORD: &str = "hunter2";
+
+/// One key, made and encrypted by OpenSSL 3.0.
+const KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgvkELoQsuIJTfjC2O
+VPUt9wa3cwYHk5LNSmEQWEj86DGhRANCAATH69vXzTJ3M8XBantrSc0AkwACVxIa
+OqPF2XmiXrM8tFwKmrt+rPYyCephy892QfchefscgDDpHLYuS0j4TUzA
+-----END PRIVATE KEY-----
+";
+
+const PBKDF2: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgxw8MTR/OB9AICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEAq216uX6rmrau3VaAa2CdwEgZAg
+bvigjrv7sSYEPh7YHaw94QvRRQ/Md2sq31Gv07rb4ZD6sYf2Hb8jbipgOpPL9pGu
+IzDxKtWbiS6MFBWW3CidZxm/Ow3iayJJHhBT3whPmVsTXnCEVeAuHaP5Ve44oiwM
+iuoOt0GNvmMQIBZsoNNKlDhP3ZezrvANJ8MHQvbLMPjtZEc1BjR7BRyUOIv4/bo=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+const SCRYPT: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHkME8GCSqGSIb3DQEFDTBCMCEGCSsGAQQB2kcECzAUBAg862ySBRFHzAICQAAC
+AQgCAQEwHQYJYIZIAWUDBAECBBCLrZ9Wi+jY3v4qznwS+I+ABIGQpoDGG9SHfvEF
+rxLynl9bUGwYDHrEsZGWUpPdh/F+CeBwO12UeHC6G+wumuPTUQQ6XnHpu/Ex5ODP
+SRoqzzx/+hwmMWjKojAOZHKl2m0yi7oCmO0kGiYj6KSU71w55rswBU+U8kwx5WB4
+Izcl7O/9dWSvZffbYmjbStmaux70DxE6v3NvdiTycRMRxXr4pHxV
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+const DES3: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHjME4GCSqGSIb3DQEFDTBBMCkGCSqGSIb3DQEFDDAcBAjIrZDqyOnRfgICCAAw
+DAYIKoZIhvcNAgkFADAUBggqhkiG9w0DBwQIegAJyu896cgEgZCS8UkefHMB/tFX
+7R7bnf67VS1DqDasu1kf9B/sv1LwWL5VpqvG5SeTiTKOTN11hwPf0VyK4zRFsgi9
+iA3KEp9nB54UELqY99wyRMl3Jztha9pE7eLEMC2h6YCY4IxK+k4oeo9O7Xof9fWc
+W6Zxo/uMcCLG+WmdBXgWOhdpYLTrk9RN9fWmQH3JLUwsoIzB1VE=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+const SHA1: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHeMEkGCSqGSIb3DQEFDTA8MBsGCSqGSIb3DQEFDDAOBAgfojjtwHDdXAICCAAw
+HQYJYIZIAWUDBAEqBBBGtdjU2PWobcI27+9kXGR3BIGQzgA/SfxTjTLdKNpL/7da
+MGweako0NksyiZJ2dy4DF6gT23bK8pUtsA7yz8RwyBso0YDYoyVaRzNBec9rKNTI
+CJht/Oo2us1yhR7LCtB4r2cE+TH4p/fhm8EQPZbBFd9ulXQah935OkZX1O/EjBf3
+47CLt0Tye9e6v48dGR+GfBbz2FT3VfwRmq/z/WpZLK5v
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+const PKCS12: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGxMBwGCiqGSIb3DQEMAQMwDgQIMUzhIny59RICAggABIGQWNsLkiuuGuDlkFcM
+JLMl7lAVN4as+i0vUGYvzwEQX4VAiCxlU9SBGFq3oQGEu6VCL/rvNUZzXFIviMjX
+IUkZ233pjDnqQNIYOzYhVF/RLYFCZMosabhRvX9brfIJz+BW0Zl/12KUEISmMPdg
+dpyg3GCsBcKULIZYO8R+CxPr9jIGUej3ApALIlt2rYQ93Ezw
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+const PBES1: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGwMBsGCSqGSIb3DQEFAzAOBAgvelUmZfK/CQICCAAEgZBuQhMKDE4+3739nbO7
+lHiUfolMO/xmoXkv3F7D3Q23iGxYW+LNHkmBKMmepyS5tzNmi62TyYmYcDv8XIEJ
+u2KIsevzFKk/SH2IjIKFluOyR2Ls+KHnNTnDdl2mWPPlDPNyAjnSLZdQN1YDb/E/
+lCNUDjd+PJ5COqlUn9UT4H3cpr3FcGTNBaB8GfZ3on2njB8=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+const OLD: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+Proc-Type: 4,ENCRYPTED
+DEK-Info: AES-256-CBC,F06CB95FA0A4D3DB6D711B66AB9859AC
+
+UJMhbXOrozTAInqty9KuTKpvXLQfJf98Zj0h0q3bHY8ILMOFxLluqXw0a192Pgcd
+TQB1rUZUCZ/Ke9ghuxm6t6c6aBjeLfENHaKsNZPV463k+2aUXUqckHIQaH9LeBMB
+EUsAhHjnEU+Yo2tN7MsqczJlg440pB5g4iV4aKZI1BE=
+-----END EC PRIVATE KEY-----
+";

@@ -1,8 +1,8 @@
 //! TLS 1.2 and 1.3 with the certificate of two PEM files.
 //!
 //! 1. Both files are read once, at start. A file that is missing, holds no PEM, no certificate or no
-//!    key, an encrypted key, and a key that does not belong to the certificate are start-up errors
-//!    that name the file.
+//!    key, an encrypted key that the password does not open, and a key that does not belong to the
+//!    certificate are start-up errors that name the file. See [`key`] for what may be encrypted how.
 //! 2. HTTP/2 and HTTP/1.1 are offered by ALPN, in this order; who offers neither of them is refused,
 //!    and who does not speak ALPN gets HTTP/1.1.
 //! 3. Sessions are resumed by tickets, whose keys live in memory and are replaced every six hours.
@@ -13,6 +13,7 @@
 //! # Deployment
 //! Renewed files are seen at the next start.
 
+mod key;
 mod validity;
 
 use std::fs;
@@ -21,8 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, ServerConfig, version};
 use tokio_rustls::TlsAcceptor;
 
@@ -52,11 +54,8 @@ impl Tls {
     /// Reads the files of `config`; `now` is the time since the Unix epoch.
     pub(super) fn load(config: &TlsConfig, now: Duration) -> Result<Loaded, ConfigErrors> {
         let mut errors = ConfigErrors::new();
-        if config.ssl_keyfile_password.is_some() {
-            errors.push(encrypted("ssl_keyfile_password"));
-        }
         let chain = errors.keep(read_chain(&config.ssl_certfile));
-        let key = errors.keep(read_key(&config.ssl_keyfile));
+        let key = errors.keep(key::read(config));
         let (true, Some(chain), Some(key)) = (errors.is_empty(), chain, key) else {
             return Err(errors);
         };
@@ -80,7 +79,7 @@ impl Tls {
 
 fn server_config(
     chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    key: Arc<dyn SigningKey>,
     files: &TlsConfig,
 ) -> Result<ServerConfig, ConfigError> {
     let wrong = |error: rustls::Error| match error {
@@ -103,14 +102,19 @@ fn server_config(
             ),
         ),
     };
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // Unknown is what a key is that does not say its public half.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+        Err(error) => return Err(wrong(error)),
+    }
     // Given by hand, so that it does not matter which provider a program has made its default.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
         .map_err(wrong)?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(wrong)?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![HTTP_2.into(), HTTP_1_1.into()];
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(wrong)?;
     Ok(config)
@@ -129,33 +133,6 @@ fn read_chain(path: &str) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     Ok(chain)
 }
 
-fn read_key(path: &str) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    let pem = read("ssl_keyfile", path)?;
-    let text = String::from_utf8_lossy(&pem);
-    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(encrypted("ssl_keyfile"));
-    }
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
-        ConfigError::new(
-            "ssl_keyfile",
-            match error {
-                PemError::NoItemsFound => {
-                    format!("{path} holds no private key; expected PEM with BEGIN PRIVATE KEY")
-                }
-                error => format!("{path} is not valid PEM: {error}"),
-            },
-        )
-    })
-}
-
 fn read(field: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
     fs::read(path).map_err(|error| ConfigError::new(field, format!("cannot read {path}: {error}")))
-}
-
-fn encrypted(field: &str) -> ConfigError {
-    ConfigError::new(
-        field,
-        "encrypted key files are not supported; decrypt the key (openssl pkey -in key.pem -out \
-         plain.pem), and keep the plain file readable to this process alone",
-    )
 }
