@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 
 import pytest
@@ -16,6 +17,7 @@ from apifrom.middleware import (
     rate_limit,
 )
 from apifrom.security import basic_auth_required
+from apifrom.testing import TestClient
 from tests.serving import serving
 
 OLD = "a secret of last year, of more than 32 bytes"
@@ -387,3 +389,42 @@ def test_a_key_function_that_raises_lets_nobody_pass(port):
     assert calls(port) == before
     statuses = [ask(port, ["GET /raising HTTP/1.1", "X-Who: me"])[0] for _ in range(3)]
     assert statuses == [200, 200, 429]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"])
+@pytest.mark.parametrize("trusted", [[], ["10.0.0.0/8"], ["127.0.0.1"]])
+def test_a_peer_that_speaks_as_a_proxy_and_is_none_is_warned_of_once(header, trusted, caplog):
+    app = API(trusted_proxies=trusted)
+
+    @app.get("/")
+    def home(request):
+        return request.client.host
+
+    with caplog.at_level(logging.WARNING, "apifrom.security"), TestClient(app) as client:
+        assert client.get("/").text == "127.0.0.1"
+        told = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+        value = told.get(header, "for=203.0.113.7")
+        for _ in range(3):
+            found = client.get("/", headers={header: value}).text
+            is_believed = trusted == ["127.0.0.1"] and header == "X-Forwarded-For"
+            assert found == ("203.0.113.7" if is_believed else "127.0.0.1")
+    said = [record.path for record in caplog.records if record.event == "configuration_weak"]
+    assert said == ([] if trusted == ["127.0.0.1"] else ["trusted_proxies"])
+    assert "203.0.113.7" not in caplog.text
+
+
+def test_a_target_is_as_long_as_it_may_be_and_no_longer():
+    app = API(max_target_size=20)
+    called = []
+
+    @app.get("/{name}")
+    def home(name: str, q: str = ""):
+        called.append(name)
+        return name + q
+
+    with TestClient(app) as client:
+        assert client.get("/" + "a" * 16 + "?q=").status_code == 200
+        assert client.get("/" + "a" * 17 + "?q=").status_code == 200
+        assert client.get("/" + "a" * 18 + "?q=").status_code == 414
+        assert client.get("/" + "a" * 20).status_code == 414
+    assert [len(name) for name in called] == [16, 17]

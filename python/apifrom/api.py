@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -19,6 +21,10 @@ __all__ = ["API", "api"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Hook = Callable[[], Any] | Callable[[], Awaitable[Any]]
+
+# Limits are counted in the engine, so an API must not have two. One lock for all APIs, since they
+# share what modules declared.
+_freezing = threading.RLock()
 
 
 def api(
@@ -66,6 +72,7 @@ class API(Endpoints):
         forwarded_header: str = "x-forwarded-for",
         max_body_size: int = 1 << 20,
         max_json_depth: int = 64,
+        max_target_size: int = 8 << 10,
         root_path: str = "",
         default: str = "open",
         auth: Protection | Sequence[Protection] | None = None,
@@ -92,13 +99,15 @@ class API(Endpoints):
                 `x-forwarded-for` or `forwarded`.
             max_body_size: The most bytes a body may have.
             max_json_depth: How deep JSON may nest.
+            max_target_size: The most bytes that path and query may have together.
             root_path: A path that a proxy strips before requests arrive.
             default: What an endpoint without protection is: `open`, or `deny`, which does not start
                 before each is protected or `@public(reason=…)`.
             auth: Who may call any endpoint that is not public: `jwt_required(…)` and its like.
                 Several must all be met, beside what routers and endpoints require.
             scopes: The scopes that whoever was authenticated must have.
-            strict: Turns warnings about weak settings into start-up errors.
+            strict: Does not start while `apifrom check` finds an error, in the source too, and
+                turns warnings about weak settings into errors.
             development: Relaxes what gets in the way on a developer's machine.
             lifespan: An async context manager over the whole run, given this API.
             on_startup: Functions to call on each worker before its first request.
@@ -116,6 +125,7 @@ class API(Endpoints):
             "forwarded_header": forwarded_header,
             "max_body_size": max_body_size,
             "max_json_depth": max_json_depth,
+            "max_target_size": max_target_size,
             "root_path": root_path,
             "default": default,
             "auth": protections(auth, "auth"),
@@ -246,6 +256,14 @@ class API(Endpoints):
         """
         if self._frozen is not None and server is None:
             return self._frozen
+        with _freezing:
+            if self._frozen is None or server is not None:
+                self._frozen = self._make_engine(server, lenient=lenient, quiet=quiet)
+            return self._frozen
+
+    def _make_engine(
+        self, server: dict[str, Any] | None, *, lenient: bool, quiet: bool
+    ) -> _apifrom.Engine:
         claimed, errors = _registry.claim(self)
         endpoints = []
         served = [*claimed, *self.declarations()]
@@ -258,7 +276,15 @@ class API(Endpoints):
         config = {**self._config, "lenient": lenient, "quiet": quiet}
         engine, found = _apifrom.freeze(config, endpoints, self._middleware, server)
         errors.extend(found)
+        if not lenient and self._is_strict():
+            from apifrom._check import refusals  # noqa: PLC0415 - only where it is asked for
+
+            errors.extend(refusals(self))
         if errors or engine is None:
             raise ConfigurationError(errors)
-        self._frozen = engine
         return engine
+
+    def _is_strict(self) -> bool:
+        # Read as the engine reads it: whatever is no clear "off" is "on".
+        variable = os.environ.get("APIFROM_STRICT", "")
+        return bool(self._config["strict"]) or variable not in {"", "0"}

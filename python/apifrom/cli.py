@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     posture.add_argument("target", metavar="MODULE:APP", help="where the API is: shop.main:app")
     posture.add_argument("--output", metavar="FILE", help="standard output by default")
     posture.add_argument(
-        "--diff", metavar="FILE", help="compare with what was written: 1 where anything differs"
+        "--diff", metavar="FILE", help="compare with what was written: 1 where anything got weaker"
     )
     posture.set_defaults(run=_posture)
 
@@ -346,7 +346,7 @@ def _posture(parsed: argparse.Namespace) -> int:
         for change in changes
     ]
     _write(parsed.output, "".join(lines))
-    return 1 if changes else 0
+    return 1 if any(change["direction"] == "weaker" for change in changes) else 0
 
 
 def _attack(parsed: argparse.Namespace) -> int:

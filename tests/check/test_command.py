@@ -164,6 +164,71 @@ def test_a_baseline_holds_what_it_names_until_its_day(run, tmp_path):
     assert "AF202 GET /me: is in the baseline and was not found" in err
 
 
+INJECTED = """
+from apifrom import API
+from apifrom.database import Database
+from apifrom.security import public
+
+app = API()
+db = Database("sqlite://:memory:")
+
+
+@app.get("/me")
+@public(reason="a test")
+def me(q: str) -> list[dict[str, str]]:
+    return db.query("SELECT a FROM t WHERE a = '" + q + "'")
+"""
+SECOND = '    db.execute(f"DELETE FROM t WHERE a = {q}")\n    return'
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize(
+    ("change", "fresh"),
+    [
+        (lambda source: f"\n\n{source}", [0, 0]),
+        (lambda source: source.replace("    return", SECOND), [1, 2]),
+        (lambda source: source.replace("WHERE a =", "WHERE b ="), [1, 0]),
+    ],
+)
+def test_a_baseline_holds_the_statement_that_was_accepted_and_no_other(
+    change, fresh, is_old, run, tmp_path
+):
+    def check(*arguments):
+        return run("check", "injected:app", "--ignore", "AF402,AF405,AF601,AF805", *arguments)
+
+    (tmp_path / "injected.py").write_text(INJECTED)
+    written = ("--write-baseline", "base.json", "--expires", "2999-12-31", "--reason", "legacy")
+    assert check(*written)[0] == 0
+    base = json.loads((tmp_path / "base.json").read_text())
+    (entry,) = base["findings"]
+    assert (entry["rule"], entry["subject"]) == ("AF802", "injected.py me")
+    if is_old:
+        # As it was written before statements were told apart.
+        del entry["fingerprint"]
+        (tmp_path / "base.json").write_text(json.dumps(base))
+    (tmp_path / "injected.py").write_text(change(INJECTED))
+    status, out, err = check("--baseline", "base.json", "--format", "json")
+    count = sum(each["accepted"] is None for each in json.loads(out)["findings"])
+    assert (status, count) == (int(fresh[is_old] > 0), fresh[is_old])
+    if count > 1:
+        assert "AF802 injected.py me: 1 accepted and 2 found, so none" in err
+
+
+def test_a_baseline_counts_what_stands_in_a_function_several_times(run, tmp_path):
+    def check(*arguments):
+        return run("check", "injected:app", "--ignore", "AF402,AF405,AF601,AF805", *arguments)
+
+    line = "    db.execute('DELETE FROM t WHERE a = ' + q)\n"
+    written = ("--write-baseline", "base.json", "--expires", "2999-12-31", "--reason", "legacy")
+    for accepted, found, status in ((1, 1, 0), (1, 2, 1), (2, 2, 0), (2, 1, 0), (2, 3, 1)):
+        source = INJECTED.replace("    return", f"{line * accepted}    return")
+        (tmp_path / "injected.py").write_text(source)
+        assert check(*written)[0] == 0
+        source = INJECTED.replace("    return", f"{line * found}    return")
+        (tmp_path / "injected.py").write_text(source)
+        assert check("--baseline", "base.json")[0] == status
+
+
 ENTRY = {"rule": "AF101", "subject": "api", "reason": "so", "expires": "2999-12-31"}
 
 
@@ -180,6 +245,9 @@ ENTRY = {"rule": "AF101", "subject": "api", "reason": "so", "expires": "2999-12-
         (json.dumps({"version": 1, "findings": [{**ENTRY, "reason": " "}]}), "[0].reason"),
         (json.dumps({"version": 1, "findings": [{**ENTRY, "expires": "soon"}]}), "[0].expires"),
         (json.dumps({"version": 1, "findings": [{**ENTRY, "line": 1}]}), "unknown field 'line'"),
+        (json.dumps({"version": 1, "findings": [{**ENTRY, "count": 0}]}), "[0].count"),
+        (json.dumps({"version": 1, "findings": [{**ENTRY, "count": True}]}), "[0].count"),
+        (json.dumps({"version": 1, "findings": [{**ENTRY, "fingerprint": 1}]}), "[0].fingerprint"),
         (json.dumps({"version": 1, "findings": [ENTRY, ENTRY]}), "[1]: AF101 api is there twice"),
         (json.dumps({"version": 1, "findings": [{"rule": "AF101"}]}), "[0].subject"),
     ],
@@ -287,7 +355,7 @@ def test_requests_prove_what_is_found_and_call_no_handler(run, tmp_path):
     assert not (tmp_path / "called").exists()
 
 
-def test_a_posture_that_differs_ends_with_1_and_says_where(run, tmp_path):
+def test_a_posture_that_got_weaker_ends_with_1_and_says_where(run, tmp_path):
     assert run("posture", "safe:app", "--output", "lock.json") == (0, "", "")
     written = json.loads((tmp_path / "lock.json").read_text())
     assert list(written) == sorted(written)
@@ -297,6 +365,15 @@ def test_a_posture_that_differs_ends_with_1_and_says_where(run, tmp_path):
     assert status == 1
     assert out == ('weaker: POST /orders: auth[0].method.scopes: ["orders:write"] -> []\n')
     assert json.loads((tmp_path / "lock.json").read_text()) == written
+    # What got stronger is told, and fails nothing.
+    (tmp_path / "safe.py").write_text(SAFE.replace("limit=100", "limit=50"))
+    status, out, _ = run("posture", "safe:app", "--diff", "lock.json")
+    assert (status, {line.partition(":")[0] for line in out.splitlines()}) == (0, {"stronger"})
+    assert "stronger: api: rate_limits[0].limit: 100 -> 50\n" in out
+    # So is what cannot be judged.
+    (tmp_path / "safe.py").write_text(SAFE.replace('"says what there is"', '"a list"'))
+    status, out, _ = run("posture", "safe:app", "--diff", "lock.json")
+    assert (status, out.partition(":")[0]) == (0, "changed")
 
 
 def test_an_attack_tells_what_held(run):

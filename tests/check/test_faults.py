@@ -47,6 +47,60 @@ def test_a_fault_is_found(name, program):
     assert finder in {change["direction"] for change in changes}, changes
 
 
+KEYS = 'lookup=find_key, scopes=["users"], cache_ttl=30'
+ONE = "sha256:" + "0" * 64
+TWO = "sha256:" + "1" * 64
+PLAIN = "k7Jq2vXm9RbT4wLz8NcY"
+HEADERS = "SecurityHeadersMiddleware({})"
+ORIGINS = '["https://shop.example.com"]'
+
+
+# What is weaker the one way is stronger the other way round.
+@pytest.mark.parametrize(
+    ("old", "strong", "weak"),
+    [
+        (KEYS, f"api_keys={{'{ONE}': []}}", f"api_keys={{'{ONE}': [], '{TWO}': []}}"),
+        (KEYS, f"api_keys={{'{ONE}': []}}", f"api_keys={{'{PLAIN}': []}}"),
+        (HEADERS.format(""), HEADERS.format(""), HEADERS.format("x_frame_options='SAMEORIGIN'")),
+        (HEADERS.format(""), HEADERS.format(""), HEADERS.format("referrer_policy='origin'")),
+        (
+            HEADERS.format(""),
+            HEADERS.format("csp={'default-src': [\"'none'\"]}"),
+            HEADERS.format("csp={'default-src': [\"'none'\"], 'script-src': [\"'self'\"]}"),
+        ),
+        (
+            HEADERS.format(""),
+            HEADERS.format("csp={'default-src': [\"'self'\"], 'script-src': [\"'none'\"]}"),
+            HEADERS.format("csp={'default-src': [\"'self'\"]}"),
+        ),
+        (ORIGINS, ORIGINS, '["https://*.example.com"]'),
+        (ORIGINS, ORIGINS, '["*"]'),
+        ('["10.0.0.7"]', '["10.0.0.7"]', '["10.0.0.0/24"]'),
+        ('["api.example.com"]', '["api.example.com"]', '["*.example.com"]'),
+    ],
+)
+def test_a_difference_is_weaker_one_way_and_stronger_the_other(old, strong, weak, program):
+    assert SAFE.count(old) == 1
+    strong, weak = (posture(program(SAFE.replace(old, each)).app) for each in (strong, weak))
+    for before, after, direction in ((strong, weak, "weaker"), (weak, strong, "stronger")):
+        changes = json.loads(_apifrom.compare_postures(before, after))
+        assert {change["direction"] for change in changes} == {direction}, changes
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (ORIGINS, '["https://blog.example.net"]'),
+        ('roles=["buyer"]', 'roles=["guest"]'),
+        ('issuer="https://auth.example.com"', 'issuer="https://auth.example.net"'),
+    ],
+)
+def test_what_is_put_in_the_place_of_another_is_weaker(old, new, program):
+    before, after = (posture(program(each).app) for each in (SAFE, SAFE.replace(old, new)))
+    changes = json.loads(_apifrom.compare_postures(before, after))
+    assert "weaker" in {change["direction"] for change in changes}, changes
+
+
 def test_the_same_protection_is_the_same_text_and_no_secret_stands_in_it(program, monkeypatch):
     before = posture(program(SAFE).app)
     moved = posture(program(f"\n\n\n{SAFE}").app)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apifrom import API
+from apifrom import API, _check
 from apifrom.exceptions import ConfigurationError
 from apifrom.middleware import CSRFMiddleware, ErrorHandlingMiddleware
 from apifrom.security import basic_auth_required, jwt_required
@@ -156,6 +156,53 @@ def test_a_warning_stops_no_strict_start():
     app.get("/")(made())
     app.get("/me")(jwt_required(STRONG)(lambda: {"me": "ada"}))
     app.freeze()
+
+
+SHOWN = """
+from apifrom import API
+from apifrom.database import Database
+from apifrom.middleware import ErrorHandlingMiddleware
+from apifrom.security import jwt_required
+
+app = API(strict={strict})
+app.add_middleware(ErrorHandlingMiddleware(debug=True))
+db = Database("sqlite://:memory:")
+JWT_SECRET = "k7Jq2vXm9RbT4wLz8NcY1hGd6FsP3aEu"
+
+
+@app.get("/me")
+@jwt_required(secret=JWT_SECRET, audience="shop")
+def me(q: str) -> list[dict[str, str]]:
+    return db.query("SELECT a FROM t WHERE a = '" + q + "'")
+"""
+
+
+@pytest.mark.parametrize("variable", [None, "1", "on"])
+def test_what_the_source_shows_stops_a_strict_start_at_once_with_all_else(
+    variable, program, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    module = program(SHOWN.format(strict=variable is None))
+    if variable is not None:
+        monkeypatch.setenv("APIFROM_STRICT", variable)
+    with pytest.raises(ConfigurationError) as refused:
+        module.app.freeze()
+    said = dict(refused.value.errors)
+    file = Path(module.__file__).relative_to(tmp_path)
+    assert "(AF801): JWT_SECRET is written here; load it with" in said[f"{file}:10"]
+    assert "(AF802): query is given a statement that is put together" in said[f"{file}:16"]
+    assert any("(AF701)" in why for why in said.values())
+    assert STRONG not in str(refused.value)
+    # What is judged only is not started.
+    assert {"AF701", "AF801", "AF802"} <= {rule for rule, _ in found(module.app)}
+
+
+@pytest.mark.parametrize("variable", [None, "", "0"])
+def test_nothing_is_read_where_nobody_asked_for_strictness(variable, program, monkeypatch):
+    if variable is not None:
+        monkeypatch.setenv("APIFROM_STRICT", variable)
+    monkeypatch.setattr(_check, "refusals", lambda app: pytest.fail("the source was read"))
+    program(SHOWN.format(strict=False)).app.freeze()
 
 
 def test_what_the_program_imports_is_read_as_well_and_nothing_else(tmp_path, monkeypatch):

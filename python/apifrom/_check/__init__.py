@@ -28,6 +28,7 @@ __all__ = [
     "Rule",
     "at_least",
     "check",
+    "refusals",
     "shown_path",
     "versions",
 ]
@@ -84,6 +85,7 @@ class Finding:
         function: What the endpoint's function is called.
         file: Where it stands, as it is shown.
         line: The line, from 1.
+        fingerprint: A digest of the expression, which tells places of one function apart.
         proved: True where a request proved it, False where one did not, None where none was sent.
         accepted: Why a baseline holds it.
     """
@@ -94,12 +96,13 @@ class Finding:
     function: str | None = None
     file: str | None = None
     line: int | None = None
+    fingerprint: str | None = None
     proved: bool | None = None
     accepted: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:
-        """What a baseline knows it by; it stays the same while lines move."""
+        """What it is about; it stays the same while lines move."""
         return self.rule.id, self.subject
 
     @property
@@ -136,7 +139,8 @@ def check(app: API, *, probe: bool = False) -> list[Finding]:
 
     engine = app.freeze(lenient=True)
     findings = [_read(found) for found in json.loads(engine.check())["findings"]]
-    findings += source.judge(app, json.loads(engine.posture()))
+    trusts = bool(json.loads(engine.posture())["api"]["trusted_proxies"])
+    findings += source.judge(app, trusts=trusts)
     if _apifrom.is_debug_build():
         findings.append(Finding(RULES["AF805"], "api", "the package was built without --release"))
     if probe:
@@ -148,6 +152,25 @@ def check(app: API, *, probe: bool = False) -> list[Finding]:
         proved = {(proof["rule"], proof["subject"]): proof["proved"] for proof in proofs}
         findings = [replace(finding, proved=proved.get(finding.key)) for finding in findings]
     return sorted(findings, key=_order)
+
+
+def refusals(app: API) -> list[tuple[str, str]]:
+    """Why an API does not start under `strict`: the errors among what its source shows.
+
+    Args:
+        app: The API, which need not be frozen.
+
+    Returns:
+        The place of each, and what is wrong there and how to mend it.
+    """
+    from apifrom._check import source  # noqa: PLC0415 - needs what stands above
+
+    # No rule that knows of proxies is an error.
+    found = [one for one in source.judge(app, trusts=True) if one.rule.severity == "error"]
+    return [
+        (one.place, f"{one.rule.title} ({one.rule.id}): {one.message}; {one.rule.mend}")
+        for one in sorted(found, key=lambda one: (one.file or "", one.line or 0, one.rule.id))
+    ]
 
 
 def versions() -> dict[str, str]:

@@ -77,6 +77,7 @@ def as_json(target: str, findings: Sequence[Finding]) -> str:
                 "function": finding.function,
                 "file": finding.file,
                 "line": finding.line,
+                "fingerprint": finding.fingerprint,
                 "why": finding.rule.why,
                 "mend": finding.rule.mend,
                 "asvs": list(finding.rule.asvs),
@@ -148,6 +149,8 @@ def _sarif_result(finding: Finding, index: int) -> dict[str, Any]:
         "locations": [location],
         "partialFingerprints": {"apifromSubject/v1": " ".join(finding.key)},
     }
+    if finding.fingerprint is not None:
+        result["partialFingerprints"]["apifromExpression/v1"] = finding.fingerprint
     if finding.proved is not None:
         result["properties"] = {"proved": finding.proved}
     if finding.accepted is not None:

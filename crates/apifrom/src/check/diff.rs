@@ -1,19 +1,21 @@
 //! Compares what protects an API with what was written down of it.
 //!
 //! 1. Each difference names where it is: the endpoint and the field.
-//! 2. A difference is weaker where less is asked, less is told to browsers, or more is let through; it
-//!    is stronger where the other way round. Whatever is neither for certain is changed.
+//! 2. A difference is weaker where less is asked, less is told to browsers, or more is let through,
+//!    whatever else is asked beside; it is stronger where the other way round. Whatever is neither for
+//!    certain is changed.
 //! 3. What an endpoint has in common with the whole API is written down once, and its difference named
 //!    once.
 //! 4. An endpoint that was not there before is weaker where everybody may call it and nobody said why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Posture;
+use super::sense::{direction, directive, keys};
 
 /// What an endpoint has in common with the whole API unless it says otherwise.
 const SHARED: [&str; 7] = [
@@ -198,6 +200,11 @@ impl Comparing {
         if let (Value::Object(before), Value::Object(after)) = (before, after) {
             return self.object(path, before, after);
         }
+        let field = path.rsplit('.').next().unwrap_or_default();
+        let field = field.split('[').next().unwrap_or_default();
+        if let ("csp", Value::Array(before), Value::Array(after)) = (field, before, after) {
+            return self.policy(path, before, after);
+        }
         if let (Value::Array(before), Value::Array(after)) = (before, after)
             && before.len() == after.len()
             && before.iter().chain(after).all(Value::is_object)
@@ -207,146 +214,52 @@ impl Comparing {
             }
             return;
         }
-        let field = path.rsplit('.').next().unwrap_or_default();
-        let field = field.split('[').next().unwrap_or_default();
         let direction = direction(field, before, after);
         self.note(path, direction, &before.to_string(), &after.to_string());
     }
 
+    /// A content policy: its directives by name, wherever in the policy they stand.
+    fn policy(&mut self, path: &str, before: &[Value], after: &[Value]) {
+        let by_name = |policy: &[Value]| -> BTreeMap<String, Value> {
+            let pair = |one: &Value| {
+                let name = one.get("name")?.as_str()?.to_owned();
+                Some((name, one.get("values")?.clone()))
+            };
+            policy.iter().filter_map(pair).collect()
+        };
+        let (before, after) = (by_name(before), by_name(after));
+        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        for name in names {
+            let (old, new) = (before.get(name), after.get(name));
+            if old != new {
+                let direction = directive(name, &before, &after);
+                let shown = |value: Option<&Value>| value.unwrap_or(&Value::Null).to_string();
+                let field = format!("{path}.{name}");
+                self.note(&field, direction, &shown(old), &shown(new));
+            }
+        }
+    }
+
     fn object(&mut self, path: &str, before: &Map<String, Value>, after: &Map<String, Value>) {
-        let names = before.keys().chain(after.keys());
-        let names: std::collections::BTreeSet<_> = names.collect();
+        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let of_keys = keys(before, after);
         for name in names {
             let inner = if path.is_empty() {
                 name.clone()
             } else {
                 format!("{path}.{name}")
             };
-            let (before, after) = (before.get(name), after.get(name));
-            self.value(
-                &inner,
-                before.unwrap_or(&Value::Null),
-                after.unwrap_or(&Value::Null),
-            );
+            let before = before.get(name).unwrap_or(&Value::Null);
+            let after = after.get(name).unwrap_or(&Value::Null);
+            if let ("digests", Some(direction)) = (name.as_str(), of_keys)
+                && before != after
+            {
+                self.note(&inner, direction, &before.to_string(), &after.to_string());
+                continue;
+            }
+            self.value(&inner, before, after);
         }
     }
-}
-
-/// What a field asks for more of.
-enum Sense {
-    /// More of it is stronger.
-    More,
-    /// Less of it is stronger.
-    Less,
-}
-
-/// Which way a field goes, by its name.
-fn sense(field: &str) -> Option<Sense> {
-    Some(match field {
-        "verify_exp"
-        | "verify_sub"
-        | "verify_jti"
-        | "verify_at_hash"
-        | "revocation"
-        | "bytes"
-        | "denies_by_default"
-        | "strict"
-        | "log_exceptions"
-        | "access_log"
-        | "secure"
-        | "enforce"
-        | "hsts_max_age"
-        | "hsts_subdomains"
-        | "auth"
-        | "scopes"
-        | "roles"
-        | "policies"
-        | "csrf"
-        | "security_headers"
-        | "rate_limits"
-        | "stages"
-        | "csp"
-        | "x_frame_options"
-        | "referrer_policy"
-        | "cross_origin_resource_policy"
-        | "methods"
-        | "session"
-        | "tls"
-        | "https_redirect"
-        | "digests"
-        | "all"
-        | "cost"
-        | "window_ms" => Sense::More,
-        "leeway"
-        | "cache_ttl"
-        | "max_body_size"
-        | "max_json_depth"
-        | "development"
-        | "debug"
-        | "include_traceback"
-        | "trusted_proxies"
-        | "allow_origins"
-        | "allow_methods"
-        | "allow_headers"
-        | "allow_credentials"
-        | "plain"
-        | "guessable"
-        | "public"
-        | "csrf_exempt"
-        | "algorithms"
-        | "places"
-        | "token_types"
-        | "trusted_origins"
-        | "limit"
-        | "any"
-        | "public_keys"
-        | "secrets"
-        | "granted"
-        | "x_xss_protection"
-        | "hsts_preload"
-        | "insecure_authenticated" => Sense::Less,
-        _ => return None,
-    })
-}
-
-fn direction(field: &str, before: &Value, after: &Value) -> Direction {
-    // An empty list of these takes anything; a longer one takes more than a shorter one.
-    if ["audience", "issuer", "trusted_hosts"].contains(&field) {
-        let count = |value: &Value| value.as_array().map(Vec::len);
-        return match (count(before), count(after)) {
-            (Some(0), Some(_)) => Direction::Stronger,
-            (Some(_), Some(0)) => Direction::Weaker,
-            (Some(_), Some(_)) if holds(after, before) => Direction::Weaker,
-            (Some(_), Some(_)) if holds(before, after) => Direction::Stronger,
-            _ => Direction::Changed,
-        };
-    }
-    let Some(sense) = sense(field) else {
-        return Direction::Changed;
-    };
-    let grows = match (before, after) {
-        (Value::Bool(before), Value::Bool(after)) => Some(after > before),
-        (Value::Number(before), Value::Number(after)) => Some(after.as_f64() > before.as_f64()),
-        (Value::Null, _) => Some(true),
-        (_, Value::Null) => Some(false),
-        (Value::Array(_), Value::Array(_)) if holds(after, before) => Some(true),
-        (Value::Array(_), Value::Array(_)) if holds(before, after) => Some(false),
-        _ => None,
-    };
-    match (grows, sense) {
-        (None, _) => Direction::Changed,
-        (Some(true), Sense::More) | (Some(false), Sense::Less) => Direction::Stronger,
-        (Some(false), Sense::More) | (Some(true), Sense::Less) => Direction::Weaker,
-    }
-}
-
-/// True where everything in `less` is in `more`, as often.
-fn holds(more: &Value, less: &Value) -> bool {
-    let (Some(more), Some(less)) = (more.as_array(), less.as_array()) else {
-        return false;
-    };
-    let often = |list: &[Value], one| list.iter().filter(|other| *other == one).count();
-    less.iter().all(|one| often(more, one) >= often(less, one))
 }
 
 /// A posture as text, its names sorted.

@@ -32,6 +32,7 @@ mod diff;
 mod resources;
 mod rules;
 mod secrets;
+mod sense;
 mod web;
 
 use std::fmt;

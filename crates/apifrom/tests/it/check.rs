@@ -167,7 +167,19 @@ fn what_got_weaker_and_what_got_stronger_is_told_apart() {
         directions
     };
     let (listed, other) = (open("https://a.example"), open("https://b.example"));
-    assert_eq!(directions(&listed, &other), [Direction::Changed]);
+    // Another origin reads what it did not, whoever else no longer does.
+    assert_eq!(directions(&listed, &other), [Direction::Weaker]);
+    for wide in ["*", "https://*.a.example"] {
+        assert_eq!(
+            directions(&open("https://b.a.example"), &open(wide)),
+            [Direction::Weaker]
+        );
+        assert_eq!(
+            directions(&open(wide), &open("https://b.a.example")),
+            [Direction::Stronger]
+        );
+    }
+    assert_eq!(directions(&before, &listed), [Direction::Weaker]);
     // What all endpoints share is named once.
     assert_eq!(compare(&listed, &other).unwrap().len(), 1);
     let tight = safe(&calls).add_middleware(RateLimit::new(10, Duration::from_mins(1)));
