@@ -329,10 +329,10 @@ if len(sys._xoptions) and sys._xoptions["apifrom_worker"].startswith("2/"):
         ("", "backlog=-1", 1, ["1 configuration error"]),
         (
             "",
-            "limit_conections=5, frobnicate=True",
+            "limit_connection=5, frobnicate=True",
             1,
             [
-                "run.limit_conections: unknown option; did you mean limit_connections?",
+                "run.limit_connection: unknown option; did you mean limit_connections?",
                 "run.frobnicate: unknown option\n",
             ],
         ),

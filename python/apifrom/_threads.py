@@ -1,8 +1,9 @@
 """Threads on which awaited calls of databases run.
 
-Whoever waits for a connection or for the one writer must not take the thread from whoever has it and is
-about to give it back: those who hold something run on threads of their own. Neither are these the
-threads of the loop, which a program needs for itself between two statements of a transaction.
+Whoever waits for a connection or for the one writer must not take the thread from whoever has it
+and is about to give it back: those who hold something run on threads of their own. Neither are
+these the threads of the loop, which a program needs for itself between two statements of a
+transaction.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class _Threads:
         os.register_at_fork(after_in_child=self._forget)
 
     async def run(self, function: Callable[..., _T], /, *arguments: Any) -> _T:
-        """What `function` returns, called on one of these threads with the context of the caller."""
+        """What `function` returns, called on one of these threads in the caller's context."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_MOST, f"apifrom-{self._name}")
         called = functools.partial(contextvars.copy_context().run, function, *arguments)
