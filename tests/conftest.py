@@ -11,7 +11,7 @@ from tests.postgres_server import PostgreSQL
 
 @pytest.fixture(autouse=True)
 def nothing_said_by_earlier_tests():
-    """Records reach the loggers after a moment: one test's must not reach the next one's handlers."""
+    """Records reach loggers after a moment: one test's must not reach the next one's handlers."""
     flush_logs(1000)
 
 

@@ -40,7 +40,7 @@ async def bad(name: str, town: str) -> list:
     db.execute_many("INSERT INTO {} VALUES (?)".format(name), [[1]])  # found
     await db.aquery("SELECT id FROM users ORDER BY " + name)  # found
     await db.aquery_one("SELECT id FROM users LIMIT ".join([name, name]))  # found
-    await db.aexecute(name)  # found by types
+    await db.aexecute(name)  # found
     await db.aexecute_many(f"INSERT INTO {name} VALUES (?)", [[1]])  # found
     db.query(sql("SELECT * FROM users ORDER BY " + name))  # found
     db.migrate([("users", "CREATE TABLE " + name)])  # found
@@ -52,9 +52,9 @@ async def bad(name: str, town: str) -> list:
 """
 
 
-def marked(*words):
+def marked():
     lines = PROGRAM.splitlines()
-    return {number for number, line in enumerate(lines, 1) if line.endswith(words)}
+    return {number for number, line in enumerate(lines, 1) if line.endswith("# found")}
 
 
 def test_check_finds_what_is_put_together(tmp_path):
@@ -70,7 +70,7 @@ def test_check_finds_what_is_put_together(tmp_path):
     assert done.returncode == 1
     findings = json.loads(done.stdout)["findings"]
     lines = {finding["line"] for finding in findings if finding["rule"] == "AF802"}
-    assert lines == marked("# found")
+    assert lines == marked()
 
 
 def test_a_type_checker_finds_it_and_lets_literals_be(tmp_path):
@@ -90,6 +90,6 @@ def test_a_type_checker_finds_it_and_lets_literals_be(tmp_path):
     report = json.loads(done.stdout)
     assert report["summary"]["filesAnalyzed"] == 1
     found = {fault["range"]["start"]["line"] + 1 for fault in report["generalDiagnostics"]}
-    assert found == marked("# found", "# found by types")
+    assert found == marked()
     messages = [fault["message"] for fault in report["generalDiagnostics"]]
     assert all("LiteralString" in message for message in messages), messages
