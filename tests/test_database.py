@@ -31,7 +31,8 @@ from apifrom.database import (
     insecure_raw,
     sql,
 )
-from apifrom.exceptions import ConfigurationError
+from apifrom.exceptions import ConfigurationError, HTTPException
+from apifrom.security import Secret, secret
 from apifrom.testing import TestClient
 
 KEYS = {
@@ -257,6 +258,23 @@ def test_a_transaction_keeps_all_or_nothing(db):
     assert db.stats().in_use == 0
 
 
+def test_many_in_a_transaction_are_done_all_or_none_and_it_goes_on(db):
+    with db.transaction() as transaction:
+        transaction.execute("INSERT INTO users (name) VALUES ('eve')")
+        insert = "INSERT INTO users (name, age) VALUES (:name, :age)"
+        rows = [{"name": "joe", "age": 1}, {"name": "kim", "age": 2}]
+        assert transaction.execute_many(insert, iter(rows)) == 2
+        with pytest.raises(IntegrityError):
+            transaction.execute_many("INSERT INTO users (name) VALUES (?)", [["zoe"], ["ann"]])
+        with pytest.raises(StatementError, match="was given 0"):
+            transaction.execute_many("INSERT INTO users (name) VALUES (?)", [["zoe"], []])
+        assert transaction.execute_many(insert, []) == 0
+        transaction.execute("INSERT INTO users (name) VALUES ('lea')")
+    found = db.query("SELECT name FROM users ORDER BY id")
+    assert {row.name for row in found} == {"ann", "bob", "eve", "joe", "kim", "lea"}
+    assert db.stats().in_use == 0
+
+
 def test_awaited_forms_do_the_same_and_a_cancelled_caller_keeps_nothing(db):
     async def main():
         assert (await db.aquery_one("SELECT name FROM users WHERE id = ?", [1])).name == "ann"
@@ -264,8 +282,14 @@ def test_awaited_forms_do_the_same_and_a_cancelled_caller_keeps_nothing(db):
         await db.aexecute("UPDATE users SET age = 50 WHERE id = 1")
         await db.aexecute_many("INSERT INTO users (name) VALUES (?)", [["eve"]])
         await db.aping()
+        steps = [("notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY)")]
+        assert await db.amigrate(steps) == 1
+        assert await db.amigrate(steps) == 0
         async with db.atransaction() as transaction:
             await transaction.execute("DELETE FROM users WHERE id = 1")
+            ages = [[51, 2], [52, 2]]
+            done = await transaction.execute_many("UPDATE users SET age = ? WHERE id = ?", ages)
+            assert done == 2
             assert await transaction.query_one("SELECT * FROM users WHERE id = 1") is None
 
         async def long():
@@ -321,6 +345,27 @@ def test_increments_of_many_threads_lose_nothing(lite):
     assert lite.query_one("SELECT n FROM counter") == {"n": 2000}
 
 
+def test_a_pragma_that_changes_the_connection_is_refused_and_others_are_not(lite):
+    for statement in (
+        "PRAGMA foreign_keys = OFF",
+        "PRAGMA journal_mode=DELETE",
+        "EXPLAIN PRAGMA foreign_keys=0",
+        "ATTACH 'other.db' AS other",
+    ):
+        with pytest.raises(StatementError, match=r"others have as well|not explained"):
+            lite.query(insecure_raw(statement))
+        with lite.transaction() as transaction, pytest.raises(StatementError):
+            transaction.execute(insecure_raw(statement))
+    assert lite.query_one("PRAGMA foreign_keys") == {"foreign_keys": 1}
+    assert lite.query_one("PRAGMA journal_mode") == {"journal_mode": "wal"}
+    assert [row.name for row in lite.query("PRAGMA table_info(users)")] == ["id", "name", "age"]
+    lite.execute("PRAGMA user_version = 3")
+    assert lite.query_one("PRAGMA user_version") == {"user_version": 3}
+    lite.execute("CREATE TEMP TABLE mine (id)")
+    with pytest.raises(StatementError, match="no such table"):
+        lite.query("SELECT * FROM mine")
+
+
 def test_migrations_run_once(lite):
     steps = [("notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY)")]
     assert lite.migrate(steps) == 1
@@ -351,6 +396,28 @@ def test_what_is_wrong_with_a_database_is_named_at_once(url, options, path):
         Database(url, **options)
     assert [name for name, _ in caught.value.errors] == [path]
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["patience", "deadline"])
+@pytest.mark.parametrize("given", [float("nan"), float("inf"), -1.0, 0.0, 1e30, 3601.0])
+def test_a_time_that_is_none_is_named_as_it_was_given(option, given):
+    with pytest.raises(ConfigurationError) as caught:
+        Database("sqlite:///a.db", **{option: given})
+    [(path, message)] = caught.value.errors
+    assert path == f"database.{option}"
+    found = message.removeprefix("expected 0.001 to 3600 seconds, found ")
+    assert repr(float(found)) == repr(given)
+
+
+def test_a_url_may_be_a_secret(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "sqlite://:memory:")
+    db = Database(secret("DATABASE_URL"))
+    assert db.query_one("SELECT 1 AS a") == {"a": 1}
+    with pytest.raises(ConfigurationError) as caught:
+        Database(Secret("postgresql://ann:hunter2@h:x/db"))
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(TypeError, match="expected text or a Secret"):
+        Database(5)
 
 
 class User(BaseModel):
@@ -427,6 +494,40 @@ def test_any_other_annotation_answers_with_the_list(db, annotation, body):
     found = answering(db, ALL, annotation)
     assert (found.status_code, found.json()) == (200, body)
     assert answering(db, NONE, annotation).json() == []
+
+
+def test_none_is_the_handlers_own_and_a_broken_rule_is_500_unless_it_says_more(db, caplog):
+    app = API()
+
+    @app.get("/none")
+    def none() -> dict:
+        return db.query_one(NONE)
+
+    @app.get("/users/{user_id}")
+    def user(user_id: int) -> User:
+        row = db.query_one("SELECT * FROM users WHERE id = ?", [user_id])
+        if row is None:
+            raise HTTPException(404)
+        return row
+
+    @app.post("/users/{name}")
+    def add(name: str, told: bool) -> dict:
+        try:
+            db.execute("INSERT INTO users (name) VALUES (?)", [name])
+        except IntegrityError:
+            if told:
+                raise HTTPException(409) from None
+            raise
+        return {"name": name}
+
+    with TestClient(app) as client:
+        answer = client.get("/none")
+        assert (answer.status_code, answer.json()) == (200, None)
+        assert client.get("/users/1").json() == {"id": 1, "name": "ann"}
+        assert client.get("/users/9").status_code == 404
+        assert client.post("/users/ann?told=true").status_code == 409
+        assert client.post("/users/ann?told=false").status_code == 500
+    assert "IntegrityError" in caplog.text
 
 
 def test_rows_may_stand_inside_what_is_returned(db):

@@ -360,6 +360,59 @@ def test_what_a_refused_migration_leaves_open_is_undone(db):
     assert (db.stats().open, db.stats().in_use) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET STATEMENT max_statement_time = 9 FOR SET sql_mode = ''",
+        "SET /* x */ SESSION sql_mode = ''",
+        "EXECUTE IMMEDIATE 'SET @a = 1'",
+        "PREPARE p FROM 'SELECT 1'",
+    ],
+)
+def test_what_would_change_the_connection_for_others_is_refused(shared, statement):
+    with pytest.raises(StatementError, match=r"change the connection|not supported"):
+        shared.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "left"),
+    [
+        ("CALL changes_it()", "SELECT @@sql_mode = '' AS v"),
+        ("SET GLOBAL max_connections = 200, sql_mode = ''", "SELECT @@sql_mode = '' AS v"),
+        ("SELECT GET_LOCK('mine', 1) AS v", "SELECT IS_USED_LOCK('mine') IS NOT NULL AS v"),
+        ("SELECT @'mine' := 5 AS v", "SELECT @'mine' IS NOT NULL AS v"),
+        (
+            "CREATE TEMPORARY TABLE mine (id INT)",
+            "SELECT count(*) > 0 AS v FROM information_schema.tables WHERE table_name = 'mine'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_in_transaction", [False, True])
+def test_what_a_statement_leaves_reaches_nobody_else(db, statement, left, is_in_transaction):
+    db.migrate([("p", "CREATE PROCEDURE changes_it() SET sql_mode = '', time_zone = '+01:00'")])
+    before = db.query_one("SELECT connection_id() AS id, @@sql_mode AS m, @@time_zone AS z")
+    assert before.z == "+00:00"
+    if is_in_transaction:
+        with db.transaction() as transaction:
+            transaction.execute(insecure_raw(statement))
+    else:
+        db.execute(insecure_raw(statement))
+    assert db.query_one(insecure_raw(left)) == {"v": 0}
+    with pytest.raises(StatementError, match="doesn't exist"):
+        db.query("SELECT * FROM mine")
+    # The session is a new one on the same connection.
+    after = db.query_one("SELECT connection_id() AS id, @@sql_mode AS m, @@time_zone AS z")
+    assert after == before
+    assert (db.stats().open, db.stats().in_use) == (1, 0)
+
+
+def test_what_a_migration_leaves_reaches_nobody_else(db):
+    db.migrate([("first", "SET sql_mode = ''; CREATE TEMPORARY TABLE mine (id INT)")])
+    assert "STRICT_ALL_TABLES" in db.query_one("SELECT @@sql_mode AS v").v
+    with pytest.raises(StatementError, match="doesn't exist"):
+        db.query("SELECT * FROM mine")
+
+
 @pytest.mark.parametrize("given", ["id, place", "id AS a, id AS a"])
 def test_what_cannot_be_answered_is_not_done(db, given):
     db.execute("CREATE TABLE placed (id INT, place POINT)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
+import time
 import uuid
 
 import pytest
@@ -46,6 +47,7 @@ MOMENT = datetime.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
         ("numeric", "0.00001", "0.00001"),
         ("numeric", "100000000", "100000000"),
         ("real", 0.5, 0.5),
+        ("real", 16777216, 16777216.0),
         ("double precision", 0.1, 0.1),
         ("double precision", 1.7976931348623157e308, 1.7976931348623157e308),
         ("double precision", 5e-324, 5e-324),
@@ -88,6 +90,8 @@ def test_values_go_to_columns_of_each_type_and_come_back(db, kind, given, back):
         ("integer", 2**31, UnstorableValue),
         ("bigint", 2**63, UnstorableValue),
         ("real", 1e300, UnstorableValue),
+        ("real", 16777217, UnstorableValue),
+        ("double precision", 2**53 + 1, UnstorableValue),
         ("double precision", float("nan"), UnstorableValue),
         ("date", "hunter2", UnstorableValue),
         ("date", "2026-02-30", UnstorableValue),
@@ -243,6 +247,131 @@ def test_a_changed_table_is_planned_anew(db):
     assert db.query_one("SELECT * FROM users WHERE id = 1").age == 40
     db.execute("ALTER TABLE users ALTER COLUMN age TYPE text")
     assert db.query_one("SELECT * FROM users WHERE id = 1").age == "40"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET search_path = foo",
+        "SET SESSION search_path = foo",
+        "set /* x */ role pg_read_all_data",
+        "SET standard_conforming_strings = off",
+        "SET local.x = 'y'",
+        "LISTEN here",
+        "PREPARE p AS SELECT 1",
+        "DEALLOCATE ALL",
+    ],
+)
+def test_what_would_change_the_connection_for_others_is_refused(db, statement):
+    with pytest.raises(StatementError, match=r"others have as well|not supported"):
+        db.execute(statement)
+    with db.transaction() as transaction, pytest.raises(StatementError):
+        transaction.execute(statement)
+    assert db.query_one("SHOW search_path") == {"search_path": '"$user", public'}
+    assert db.stats().open == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "left"),
+    [
+        (
+            "SELECT set_config('search_path', 'foo', false) AS v",
+            "SELECT current_setting('search_path') = 'foo' AS v",
+        ),
+        (
+            "CREATE TEMP TABLE mine (id int)",
+            "SELECT to_regclass('mine') IS NOT NULL AS v",
+        ),
+        (
+            "SELECT 1 AS a INTO TEMP mine",
+            "SELECT to_regclass('mine') IS NOT NULL AS v",
+        ),
+        (
+            "SELECT pg_advisory_lock(5)",
+            "SELECT count(*) > 0 AS v FROM pg_locks WHERE locktype = 'advisory'",
+        ),
+        (
+            "DO $$ BEGIN SET ROLE pg_read_all_data; END $$",
+            "SELECT current_user <> session_user AS v",
+        ),
+        (
+            "CALL leave()",
+            "SELECT current_setting('search_path') = 'foo' AS v",
+        ),
+        (
+            "UPDATE pg_settings SET setting = 'foo' WHERE name = 'search_path'",
+            "SELECT current_setting('search_path') = 'foo' AS v",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_in_transaction", [False, True])
+def test_what_a_statement_leaves_reaches_nobody_else(db, statement, left, is_in_transaction):
+    db.execute(
+        "CREATE PROCEDURE leave() LANGUAGE plpgsql AS $$ BEGIN SET search_path = foo; END $$"
+    )
+    if is_in_transaction:
+        with db.transaction() as transaction:
+            transaction.execute(insecure_raw(statement))
+    else:
+        db.execute(insecure_raw(statement))
+    # The server may take a moment to notice that a connection is gone.
+    deadline = time.monotonic() + 10
+    while db.query_one(insecure_raw(left)).v and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert db.query_one(insecure_raw(left)) == {"v": False}
+    assert db.stats().in_use == 0
+
+
+def test_what_a_migration_leaves_reaches_nobody_else(db):
+    db.migrate([("first", "SET lock_timeout = 77; CREATE TEMP TABLE mine (id int)")])
+    assert db.query_one("SELECT to_regclass('mine') IS NULL AS v") == {"v": True}
+    assert db.query_one("SHOW lock_timeout") == {"lock_timeout": "5s"}
+
+
+def test_settings_of_a_transaction_end_with_it_and_keep_the_connection(db):
+    number = db.query_one("SELECT pg_backend_pid() AS v").v
+    with db.transaction() as transaction:
+        transaction.execute("SET LOCAL search_path = foo")
+        transaction.execute("SET CONSTRAINTS ALL DEFERRED")
+        transaction.query("SELECT set_config('app.user', ?, true)", ["ann"])
+        found = transaction.query_one(
+            "SELECT current_setting('app.user') AS u, current_setting('search_path') AS p"
+        )
+        assert found == {"u": "ann", "p": "foo"}
+    found = db.query_one(
+        "SELECT coalesce(current_setting('app.user', true), '') AS u, pg_backend_pid() AS v"
+    )
+    assert found == {"u": "", "v": number}
+    assert db.query_one("SELECT count(*) AS n FROM users") == {"n": 2}
+
+
+def test_what_all_connections_need_stands_in_the_url(postgres_url):
+    db = Database(f"{postgres_url}?options=-c%20search_path%3Dfoo")
+    assert db.query_one("SHOW search_path") == {"search_path": "foo"}
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET LOCAL standard_conforming_strings = off",
+        "SELECT set_config('standard_conforming_strings', 'off', true) AS v",
+        "SELECT hide() AS v",
+    ],
+)
+def test_nothing_is_asked_where_the_server_reads_texts_in_another_way(db, statement):
+    db.query("SELECT set_config('standard_conforming_strings', 'off', false) AS v")
+    assert db.query_one("SHOW standard_conforming_strings")[0] == "on"
+    db.execute(
+        "CREATE FUNCTION hide() RETURNS int LANGUAGE plpgsql AS "
+        "$$ BEGIN SET LOCAL standard_conforming_strings = off; RETURN 1; END $$"
+    )
+    transaction = db.transaction()
+    transaction.execute(insecure_raw(statement))
+    with pytest.raises(StatementError, match="standard_conforming_strings"):
+        transaction.query(r"SELECT '\' AS a, ? AS b", [" , 1 AS c --"])
+    transaction.rollback()
+    assert db.query_one(r"SELECT '\' AS a, ? AS b", ["x"]) == {"a": "\\", "b": "x"}
 
 
 def test_migrations_run_once_though_many_start(postgres_url):

@@ -1188,6 +1188,8 @@ class Transaction:
         """As `Database.query_one`."""
     def execute(self, sql: LiteralString | Sql, parameters: _Parameters = None, /) -> Executed:
         """As `Database.execute`."""
+    def execute_many(self, sql: LiteralString | Sql, parameters: Iterable[_Parameters], /) -> int:
+        """As `Database.execute_many`: all of it is done, or nothing; the transaction goes on."""
     def commit(self) -> None:
         """Keeps what was done. The transaction is over."""
     def rollback(self) -> None:
@@ -1201,7 +1203,7 @@ class BaseDatabase:
 
     def __new__(
         cls,
-        url: str,
+        url: str | Secret,
         *,
         pool_size: int = 16,
         patience: float = 5.0,
@@ -1214,7 +1216,8 @@ class BaseDatabase:
                 `sqlite://:memory:`, which has one connection;
                 `postgresql://user:password@host:5432/name` or
                 `mysql://user:password@host:3306/name` (`mariadb://` as well), by TLS where the
-                host is elsewhere.
+                host is elsewhere. A `Secret`, as `secret("DATABASE_URL")` gives it, is taken as it
+                is.
             pool_size: How many connections there may be: 1 to 1000.
             patience: How long a caller waits for a connection, or for a lock, in seconds: a
                 thousandth to 3600.
@@ -1238,6 +1241,8 @@ class BaseDatabase:
     def query_one(self, sql: LiteralString | Sql, parameters: _Parameters = None, /) -> Row | None:
         """The one row that a statement gives, or `None`.
 
+        A handler's `None` is no 404: `if row is None: raise HTTPException(404)`.
+
         Raises:
             StatementError: There are several, too.
         """
@@ -1245,7 +1250,8 @@ class BaseDatabase:
         """Runs a statement that gives no rows.
 
         Raises:
-            IntegrityError: The data would break a rule that the database keeps.
+            IntegrityError: The data would break a rule that the database keeps. Where nobody
+                catches it, it is answered 500.
             StatementError: The statement or a parameter is wrong. No value is shown.
             DatabaseUnavailable: The database cannot be asked now.
         """

@@ -16,6 +16,10 @@ def get_user(user_id: int) -> dict:
 A handler that is annotated for one object and returns rows answers with the one row, 404 where
 there is none, and 500 where there are several. Any other one answers with the list.
 
+A statement that would leave something on its connection, which others have as well (`SET`,
+`LISTEN`, `ATTACH`, a `PRAGMA` that sets something), is refused; where one may leave something and
+has its uses, nobody else gets the connection as it is then.
+
 Placeholders are `?` for a list of parameters and `:name` for a dictionary. A list for one
 placeholder stands for its members (`WHERE id IN (?)`), and nothing is a member of an empty one.
 
@@ -106,6 +110,10 @@ class Database(BaseDatabase):
         """`execute_many`, awaited."""
         return await _threads.WAITING.run(self.execute_many, sql, parameters)
 
+    async def amigrate(self, migrations: Sequence[tuple[str, LiteralString]]) -> int:
+        """`migrate`, awaited."""
+        return await _threads.WAITING.run(self.migrate, migrations)
+
     async def aping(self) -> None:
         """`ping`, awaited."""
         await _threads.WAITING.run(self.ping)
@@ -141,3 +149,7 @@ class AsyncTransaction:
     async def execute(self, sql: Statement, parameters: Parameters = None, /) -> Executed:
         """Runs a statement that gives no rows."""
         return await _threads.HOLDING.run(self._transaction.execute, sql, parameters)
+
+    async def execute_many(self, sql: Statement, parameters: Iterable[Parameters], /) -> int:
+        """Runs a statement once for each of many: all of it is done, or nothing."""
+        return await _threads.HOLDING.run(self._transaction.execute_many, sql, parameters)

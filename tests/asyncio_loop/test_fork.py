@@ -23,7 +23,7 @@ def pool():
 async def serve():
     for path in ("/task", "/pool", "/pool"):
         answer = await asyncio.wait_for(Client(app, path=path).ask(), 10)
-        print(answer.content.decode(), flush=True)
+        os.write(1, answer.content + b"\\n")  # Whole, beside the other process.
 
 asyncio.run(serve())
 child = os.fork()

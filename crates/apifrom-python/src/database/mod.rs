@@ -13,6 +13,7 @@ pub(crate) use self::rows::{PyRow, PyRows, Shown, shown};
 
 use std::time::Duration;
 
+use apifrom::ConfigError;
 use apifrom::database::{
     Database, DatabaseError, DatabaseErrorKind, DatabaseOptions, DatabaseStats, Executed,
     Identifier, Migration, Parameters, Rows, Sql, Transaction, compose, insecure_raw,
@@ -25,6 +26,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use self::convert::parameters;
 use crate::dispatch::about_to_wait;
+use crate::security::text_of;
 
 /// The Python exception for `error`.
 fn raised(py: Python<'_>, error: &DatabaseError) -> PyErr {
@@ -190,6 +192,7 @@ impl PyStats {
 trait Asked: Sync {
     fn query(&self, sql: &str, given: &Parameters) -> Result<Rows, DatabaseError>;
     fn execute(&self, sql: &str, given: &Parameters) -> Result<Executed, DatabaseError>;
+    fn execute_many(&self, sql: &str, all: &[Parameters]) -> Result<u64, DatabaseError>;
 }
 
 impl Asked for Database {
@@ -200,6 +203,10 @@ impl Asked for Database {
     fn execute(&self, sql: &str, given: &Parameters) -> Result<Executed, DatabaseError> {
         self.execute_text(sql, given)
     }
+
+    fn execute_many(&self, sql: &str, all: &[Parameters]) -> Result<u64, DatabaseError> {
+        self.execute_many_text(sql, all)
+    }
 }
 
 impl Asked for Transaction {
@@ -209,6 +216,10 @@ impl Asked for Transaction {
 
     fn execute(&self, sql: &str, given: &Parameters) -> Result<Executed, DatabaseError> {
         self.execute_text(sql, given)
+    }
+
+    fn execute_many(&self, sql: &str, all: &[Parameters]) -> Result<u64, DatabaseError> {
+        self.execute_many_text(sql, all)
     }
 }
 
@@ -248,6 +259,31 @@ fn execute(
         .map_err(|error| raised(py, &error))
 }
 
+fn execute_many(
+    asked: &impl Asked,
+    sql: &Bound<'_, PyAny>,
+    given: &Bound<'_, PyAny>,
+) -> PyResult<u64> {
+    let py = sql.py();
+    let text = text(sql)?;
+    let mut all = Vec::new();
+    for each in given.try_iter()? {
+        all.push(parameters(py, Some(&each?))?);
+    }
+    py.detach(|| asked.execute_many(text, &all))
+        .map_err(|error| raised(py, &error))
+}
+
+/// A time of the options; what is none is refused as no time at all.
+fn time(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// What is wrong with a time of the options, as it was given.
+fn in_seconds(seconds: f64) -> String {
+    format!("expected 0.001 to 3600 seconds, found {seconds:?}")
+}
+
 /// A database.
 #[pyclass(frozen, subclass, name = "BaseDatabase", module = "apifrom.database")]
 pub(crate) struct PyDatabase(Database);
@@ -258,7 +294,7 @@ impl PyDatabase {
     #[pyo3(signature = (url, *, pool_size = 16, patience = 5.0, deadline = 30.0))]
     fn new(
         py: Python<'_>,
-        url: &str,
+        url: &Bound<'_, PyAny>,
         pool_size: usize,
         patience: f64,
         deadline: f64,
@@ -266,15 +302,25 @@ impl PyDatabase {
         static ERROR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let mut options = DatabaseOptions::default();
         options.pool_size = pool_size;
-        options.patience = Duration::try_from_secs_f64(patience).unwrap_or_default();
-        options.deadline = Duration::try_from_secs_f64(deadline).unwrap_or_default();
-        match Database::open_with(url, &options) {
+        options.patience = time(patience);
+        options.deadline = time(deadline);
+        let url = text_of(url).ok_or_else(|| {
+            PyTypeError::new_err(
+                "url: expected text or a Secret, as secret(\"DATABASE_URL\") gives it",
+            )
+        })?;
+        match Database::open_with(url.expose(), &options) {
             Ok(database) => Ok(Self(database)),
             Err(errors) => {
                 let class = ERROR.import(py, "apifrom.exceptions", "ConfigurationError")?;
+                let shown = |error: &ConfigError| match error.path() {
+                    "database.patience" => in_seconds(patience),
+                    "database.deadline" => in_seconds(deadline),
+                    _ => error.message().to_owned(),
+                };
                 let errors: Vec<_> = errors
                     .iter()
-                    .map(|error| (error.path().to_owned(), error.message().to_owned()))
+                    .map(|error| (error.path().to_owned(), shown(error)))
                     .collect();
                 Err(PyErr::from_value(class.call1((errors,))?))
             }
@@ -318,14 +364,7 @@ impl PyDatabase {
     #[pyo3(signature = (sql, parameters, /))]
     fn execute_many(&self, sql: &Bound<'_, PyAny>, parameters: &Bound<'_, PyAny>) -> PyResult<u64> {
         about_to_wait();
-        let py = sql.py();
-        let text = text(sql)?;
-        let mut all = Vec::new();
-        for each in parameters.try_iter()? {
-            all.push(convert::parameters(py, Some(&each?))?);
-        }
-        py.detach(|| self.0.execute_many_text(text, &all))
-            .map_err(|error| raised(py, &error))
+        execute_many(&self.0, sql, parameters)
     }
 
     /// Begins a transaction.
@@ -413,6 +452,12 @@ impl PyTransaction {
         parameters: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyExecuted> {
         execute(&self.0, sql, parameters)
+    }
+
+    /// Runs a statement once for each of many: all of it is done, or nothing.
+    #[pyo3(signature = (sql, parameters, /))]
+    fn execute_many(&self, sql: &Bound<'_, PyAny>, parameters: &Bound<'_, PyAny>) -> PyResult<u64> {
+        execute_many(&self.0, sql, parameters)
     }
 
     /// Keeps what was done.

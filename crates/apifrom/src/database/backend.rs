@@ -1,8 +1,10 @@
 //! The databases there are, behind one face.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::error::DatabaseError;
+use super::lasting::Lasting;
 #[cfg(feature = "database-mysql")]
 use super::mysql;
 #[cfg(feature = "database-postgres")]
@@ -102,25 +104,35 @@ impl Place {
         deadline: Duration,
     ) -> Result<Session, DatabaseError> {
         let _ = deadline;
-        match self {
+        let connection = match self {
             #[cfg(feature = "database-mysql")]
             Self::MySql(place) => {
                 let session = place.open(patience, deadline)?;
-                Ok(Session::MySql(Box::new(session)))
+                Connection::MySql(Box::new(session))
             }
             #[cfg(feature = "database-postgres")]
             Self::Postgres(place) => {
                 let session = place.open(patience, deadline)?;
-                Ok(Session::Postgres(Box::new(session)))
+                Connection::Postgres(Box::new(session))
             }
             #[cfg(feature = "database-sqlite")]
-            Self::Sqlite(place) => place.open(patience).map(Session::Sqlite),
-        }
+            Self::Sqlite(place) => Connection::Sqlite(place.open(patience)?),
+        };
+        Ok(Session {
+            connection,
+            is_changed: AtomicBool::new(false),
+        })
     }
 }
 
 /// One open connection.
-pub(super) enum Session {
+pub(super) struct Session {
+    connection: Connection,
+    /// True where a statement may have left something on it.
+    is_changed: AtomicBool,
+}
+
+enum Connection {
     #[cfg(feature = "database-mysql")]
     MySql(Box<mysql::Session>),
     #[cfg(feature = "database-postgres")]
@@ -132,13 +144,13 @@ pub(super) enum Session {
 /// Servers have one face; SQLite's may be another.
 macro_rules! each {
     ($session:expr, $known:ident => $server:expr, $sqlite:expr) => {
-        match $session {
+        match &$session.connection {
             #[cfg(feature = "database-mysql")]
-            Session::MySql($known) => $server,
+            Connection::MySql($known) => $server,
             #[cfg(feature = "database-postgres")]
-            Session::Postgres($known) => $server,
+            Connection::Postgres($known) => $server,
             #[cfg(feature = "database-sqlite")]
-            Session::Sqlite($known) => $sqlite,
+            Connection::Sqlite($known) => $sqlite,
         }
     };
 }
@@ -149,6 +161,7 @@ impl Session {
         statement: &Statement,
         parameters: &Parameters,
     ) -> Result<Rows, DatabaseError> {
+        self.note(statement)?;
         each!(self, known => known.query(statement, parameters), known.query(statement, parameters))
     }
 
@@ -157,6 +170,7 @@ impl Session {
         statement: &Statement,
         parameters: &Parameters,
     ) -> Result<Executed, DatabaseError> {
+        self.note(statement)?;
         each!(
             self,
             known => known.execute(statement, parameters),
@@ -176,33 +190,58 @@ impl Session {
         each!(self, known => known.rollback(), known.run("ROLLBACK"))
     }
 
+    /// Begins what can be undone without the rest of its transaction.
+    pub(super) fn mark(&self) -> Result<(), DatabaseError> {
+        self.run("SAVEPOINT apifrom_many")
+    }
+
+    /// Leaves it done.
+    pub(super) fn unmark(&self) -> Result<(), DatabaseError> {
+        self.run("RELEASE SAVEPOINT apifrom_many")
+    }
+
+    /// Undoes it.
+    pub(super) fn undo_to_mark(&self) -> Result<(), DatabaseError> {
+        self.run("ROLLBACK TO SAVEPOINT apifrom_many")?;
+        self.unmark()
+    }
+
+    /// Runs text of our own.
+    fn run(&self, sql: &'static str) -> Result<(), DatabaseError> {
+        each!(self, known => known.run_own(sql), known.run(sql))
+    }
+
     /// Runs a migration, which may be several statements.
     pub(super) fn run_all(&self, sql: &str) -> Result<(), DatabaseError> {
-        match self {
+        self.is_changed.store(true, Ordering::Relaxed);
+        match &self.connection {
             #[cfg(feature = "database-mysql")]
-            Self::MySql(known) => known.run_all(sql).map_err(|(_, error)| error),
+            Connection::MySql(known) => known.run_all(sql).map_err(|(_, error)| error),
             #[cfg(feature = "database-postgres")]
-            Self::Postgres(known) => known.run_all(sql),
+            Connection::Postgres(known) => known.run_all(sql),
             #[cfg(feature = "database-sqlite")]
-            Self::Sqlite(known) => known.run_all(sql),
+            Connection::Sqlite(known) => known.run_all(sql),
         }
     }
 
     /// The same, and whether a part of it may have been done where it fails.
     #[cfg(feature = "database-mysql")]
     pub(super) fn run_marked(&self, sql: &str) -> Result<(), (bool, DatabaseError)> {
-        match self {
-            Self::MySql(known) => known.run_all(sql),
+        match &self.connection {
+            Connection::MySql(known) => {
+                self.is_changed.store(true, Ordering::Relaxed);
+                known.run_all(sql)
+            }
             #[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
-            other => other.run_all(sql).map_err(|error| (true, error)),
+            _ => self.run_all(sql).map_err(|error| (true, error)),
         }
     }
 
     /// Lets other processes run migrations again, where a transaction's end does not.
     #[cfg(feature = "database-mysql")]
     pub(super) fn finish_migrations(&self) -> Result<(), DatabaseError> {
-        match self {
-            Self::MySql(known) => known.finish_migrations(),
+        match &self.connection {
+            Connection::MySql(known) => known.finish_migrations(),
             #[cfg(any(feature = "database-postgres", feature = "database-sqlite"))]
             _ => Ok(()),
         }
@@ -221,6 +260,36 @@ impl Session {
                 )"
             )
         )
+    }
+
+    /// Notes what a statement may leave, before it is run: it may do so though it fails.
+    fn note(&self, statement: &Statement) -> Result<(), DatabaseError> {
+        match statement.lasting() {
+            Lasting::Connection => self.is_changed.store(true, Ordering::Relaxed),
+            Lasting::Transaction if !self.is_in_transaction() => {
+                return Err(DatabaseError::statement(
+                    "the statement is one for a transaction, and stands in none",
+                ));
+            }
+            Lasting::Nothing | Lasting::Transaction => {}
+        }
+        Ok(())
+    }
+
+    /// Undoes what statements left, for the next caller. False where it cannot be undone, or only by closing
+    /// the connection.
+    pub(super) fn is_clean(&self) -> bool {
+        let is_clean = !self.is_changed.load(Ordering::Relaxed)
+            || match &self.connection {
+                #[cfg(feature = "database-mysql")]
+                Connection::MySql(known) => known.reset().is_ok(),
+                #[cfg(feature = "database-postgres")]
+                Connection::Postgres(_) => false,
+                #[cfg(feature = "database-sqlite")]
+                Connection::Sqlite(known) => known.reset(),
+            };
+        self.is_changed.store(!is_clean, Ordering::Relaxed);
+        is_clean
     }
 
     /// True while a transaction is open.

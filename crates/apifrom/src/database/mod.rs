@@ -7,6 +7,8 @@
 //!    are an error that names them and shows no value.
 //! 4. A caller uses one connection of a pool, and waits so long for one as [`Database::patience`] says.
 //!    A transaction keeps its connection until it is committed; otherwise it is rolled back.
+//! 5. Nothing of a caller reaches the next one: what changes a connection is refused where it can never be
+//!    right, and otherwise undone, or the connection closed.
 //!
 //! An error answers 503 where the database cannot be asked now, 422 for a value that no column holds, else
 //! 500; why is in the log.
@@ -41,6 +43,7 @@
 mod backend;
 mod compose;
 mod error;
+mod lasting;
 mod migration;
 #[cfg(feature = "database-mysql")]
 mod mysql;
@@ -396,8 +399,8 @@ impl Drop for Lent {
             return;
         };
         // One that cannot be rolled back must not be handed to anybody else.
-        let is_clean = !session.is_in_transaction() || session.rollback().is_ok();
-        if !is_clean || !session.is_usable() {
+        let is_undone = !session.is_in_transaction() || session.rollback().is_ok();
+        if !is_undone || !session.is_usable() || !session.is_clean() {
             drop(session);
             self.database.0.pool.forget();
         } else {

@@ -1,6 +1,7 @@
 //! Reading a statement: where its placeholders are, and what is none.
 
 use super::error::DatabaseError;
+use super::lasting::{Lasting, Watch};
 use super::statement::Dialect;
 
 /// What a statement does, as its first word tells.
@@ -27,6 +28,9 @@ pub(super) struct Reader<'a> {
     pub(super) names: Vec<Box<str>>,
     pub(super) has_words: bool,
     pub(super) effect: Effect,
+    watch: Watch<'a>,
+    /// True where statements may follow each other.
+    is_several: bool,
     /// True behind a `;`.
     ended: bool,
 }
@@ -44,8 +48,26 @@ impl<'a> Reader<'a> {
             names: Vec::new(),
             has_words: false,
             effect: Effect::Changes,
+            watch: Watch::new(dialect),
+            is_several: false,
             ended: false,
         }
+    }
+
+    /// Reads several statements, such as a migration's.
+    ///
+    /// # Errors
+    /// When one changes a connection that others have as well, or cannot be read.
+    #[cfg(feature = "database-sqlite")]
+    pub(super) fn check_all(text: &'a str, dialect: Dialect) -> Result<(), DatabaseError> {
+        let mut reader = Self::new(text, dialect);
+        reader.is_several = true;
+        reader.read()
+    }
+
+    /// How long what the statement does to its connection lasts.
+    pub(super) fn lasting(&self) -> Lasting {
+        self.watch.lasting
     }
 
     pub(super) fn read(&mut self) -> Result<(), DatabaseError> {
@@ -58,6 +80,10 @@ impl<'a> Reader<'a> {
                 b';' => {
                     self.ended = true;
                     self.at += 1;
+                }
+                _ if self.ended && self.is_several => {
+                    self.ended = false;
+                    self.watch = Watch::new(self.dialect);
                 }
                 _ if self.ended => {
                     return Err(DatabaseError::statement(
@@ -72,7 +98,10 @@ impl<'a> Reader<'a> {
                         }
                         self.check_first_word()?;
                     }
+                    let begin = self.at;
                     self.word(byte)?;
+                    self.watch
+                        .see(self.text.get(begin..self.at).unwrap_or_default())?;
                 }
             }
         }
@@ -170,6 +199,11 @@ impl<'a> Reader<'a> {
         let word = self.text.get(self.at..self.at + length).unwrap_or_default();
         let rest = self.text.get(self.at + length..).unwrap_or_default();
         let is = |known: &&str| word.eq_ignore_ascii_case(known);
+        if is(&"prepare") && !begins_with(rest, "transaction") {
+            return Err(DatabaseError::statement(
+                "PREPARE is not supported; every statement is prepared by itself",
+            ));
+        }
         if ["begin", "start", "commit", "end", "abort", "prepare", "xa"]
             .iter()
             .any(is)
@@ -190,13 +224,6 @@ impl<'a> Reader<'a> {
             ));
         }
         if self.dialect == Dialect::MySql {
-            // What they change would stay for whoever has the connection next.
-            if is(&"use") || is(&"lock") || is(&"set") && !is_set_elsewhere(rest) {
-                return Err(DatabaseError::statement(
-                    "SET, USE and LOCK change the connection, which others have as well; \
-                     SET GLOBAL and SET STATEMENT do not",
-                ));
-            }
             let is_temporary = begins_with(rest, "temporary");
             if CHANGES_SCHEMA.iter().any(is) && !is_temporary {
                 self.effect = Effect::EndsTransaction;
@@ -384,11 +411,6 @@ const CHANGES_SCHEMA: [&str; 13] = [
     "truncate",
     "uninstall",
 ];
-
-/// Whether `SET` changes something else than the connection.
-fn is_set_elsewhere(rest: &str) -> bool {
-    begins_with(rest, "global") || begins_with(rest, "statement")
-}
 
 fn begins_with(rest: &str, word: &str) -> bool {
     let first = rest.split_ascii_whitespace().next().unwrap_or_default();

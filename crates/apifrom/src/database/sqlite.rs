@@ -4,7 +4,8 @@
 //!    file, writes a log ahead, so that readers and the one writer do not hinder each other.
 //! 2. Extensions cannot be loaded, and neither a statement nor a schema can reach functions that touch
 //!    what is outside the database.
-//! 3. A database in memory lives as long as its one connection.
+//! 3. A database in memory lives as long as its one connection; temporary tables, views and triggers are
+//!    dropped there, and elsewhere closed with their connection.
 
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -17,8 +18,9 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::backend::Executed;
 use super::error::{DatabaseError, DatabaseErrorKind};
+use super::reader::Reader;
 use super::rows::Rows;
-use super::statement::{Bound, Statement};
+use super::statement::{Bound, Dialect, Statement};
 use super::value::{Parameters, Value};
 use crate::clock::instant;
 
@@ -69,13 +71,17 @@ impl Place {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let is_in_memory = *self == Self::Memory;
         let opened = match self {
             Self::File(path) => Connection::open_with_flags(path, flags),
             Self::Memory => Connection::open_in_memory_with_flags(flags),
         };
         let prepared = opened.and_then(|connection| self.prepare(connection, patience));
         prepared
-            .map(|connection| Session { connection })
+            .map(|connection| Session {
+                connection,
+                is_in_memory,
+            })
             .map_err(|error| {
                 let error = converted(&error);
                 match self {
@@ -138,6 +144,7 @@ fn log_ahead(connection: &Connection, patience: Duration) -> Result<(), rusqlite
 /// One open connection.
 pub(super) struct Session {
     connection: Connection,
+    is_in_memory: bool,
 }
 
 impl Session {
@@ -194,9 +201,32 @@ impl Session {
 
     /// Runs a migration, which may be several statements.
     pub(super) fn run_all(&self, sql: &str) -> Result<(), DatabaseError> {
+        Reader::check_all(sql, Dialect::Sqlite)?;
         self.connection
             .execute_batch(sql)
             .map_err(|error| converted(&error))
+    }
+
+    /// Drops what is temporary, where the connection must not be closed; false where it must.
+    pub(super) fn reset(&self) -> bool {
+        self.is_in_memory && self.drop_temporary().is_ok()
+    }
+
+    fn drop_temporary(&self) -> Result<(), rusqlite::Error> {
+        let found = "SELECT type, name FROM sqlite_temp_schema
+                     WHERE type IN ('table', 'trigger', 'view') AND name NOT LIKE 'sqlite_%'
+                     ORDER BY type DESC, rowid";
+        let mut found = self.connection.prepare(found)?;
+        let found = found.query_map((), |row| {
+            let name = row.get::<_, String>(1)?.replace('"', "\"\"");
+            Ok((row.get::<_, String>(0)?, name))
+        })?;
+        for (kind, name) in found.collect::<Result<Vec<_>, _>>()? {
+            // Triggers and the parts of a virtual table may be gone with another by then.
+            self.connection
+                .execute_batch(&format!("DROP {kind} IF EXISTS temp.\"{name}\""))?;
+        }
+        Ok(())
     }
 
     /// True while a transaction is open.

@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use super::error::{DatabaseError, DatabaseErrorKind};
+use super::lasting::Lasting;
 use super::reader::{Effect, Reader, in_name};
 use super::rows::Columns;
 use super::value::{Parameter, Parameters, Value};
@@ -61,6 +62,7 @@ pub(super) struct Statement {
     /// The text with `?` or `$1` for each.
     plain: Box<str>,
     effect: Effect,
+    lasting: Lasting,
     /// The columns that it gave first. It gives others where the schema has changed since.
     columns: OnceLock<Arc<Columns>>,
 }
@@ -104,6 +106,7 @@ impl Statement {
         let mut statement = Self {
             dialect,
             effect: reader.effect,
+            lasting: reader.lasting(),
             plain: "".into(),
             pieces: reader.pieces,
             places: reader.places,
@@ -128,6 +131,11 @@ impl Statement {
     /// True for what begins like a query: it never waits for whoever writes.
     pub(super) fn only_reads(&self) -> bool {
         self.effect == Effect::Reads
+    }
+
+    /// How long what it does to its connection lasts.
+    pub(super) fn lasting(&self) -> Lasting {
+        self.lasting
     }
 
     /// True where it ends the transaction that it stands in, as MySQL has it.

@@ -533,3 +533,88 @@ fn names_come_from_a_list_and_are_quoted() {
     let raw = insecure_raw(format!("SELECT {}", 1 + 1));
     assert_eq!(db.query(raw, ()).unwrap().len(), 1);
 }
+
+#[test]
+fn nothing_of_a_caller_reaches_the_next_one() {
+    let folder = Folder::new();
+    for db in [folder.open(), Database::open("sqlite://:memory:").unwrap()] {
+        db.execute("CREATE TABLE a (id INTEGER PRIMARY KEY)", ())
+            .unwrap();
+        db.execute("INSERT INTO a VALUES (1)", ()).unwrap();
+        let references = db.query("PRAGMA foreign_keys", ()).unwrap();
+        for sql in [
+            "PRAGMA foreign_keys = OFF",
+            "PRAGMA journal_mode = DELETE",
+            "ATTACH ':memory:' AS b",
+            "PRAGMA defer_foreign_keys = ON",
+        ] {
+            let error = db.execute(sql, ()).unwrap_err();
+            assert_eq!(error.kind(), DatabaseErrorKind::Statement, "{sql}");
+            if !sql.contains("defer") {
+                let step = db.migrate([("bad", sql)]).unwrap_err();
+                assert!(step.to_string().contains("others have as well"), "{step}");
+            }
+        }
+        let same = db.query("PRAGMA foreign_keys", ()).unwrap();
+        assert_eq!(same.get(0), references.get(0));
+        for sql in [
+            "CREATE TEMP TABLE t (n INTEGER)",
+            "CREATE TEMP VIEW \"a\"\"b\" AS SELECT 1 AS n",
+            "CREATE TABLE temp.a (n INTEGER)",
+            "CREATE VIRTUAL TABLE temp.words USING fts5(word)",
+            "CREATE TEMP TRIGGER r AFTER INSERT ON main.a BEGIN SELECT RAISE(ABORT, 'no'); END",
+        ] {
+            if sql.contains("TRIGGER") {
+                // Its body is several statements, so it is a migration's.
+                db.migrate([("trigger", sql)]).unwrap();
+            } else {
+                db.execute(sql, ()).unwrap();
+            }
+            let left = db.query_one("SELECT count(*) AS n FROM sqlite_temp_schema", ());
+            assert_eq!(left.unwrap().unwrap().integer("n"), Some(0), "{sql}");
+        }
+        db.execute("INSERT INTO a VALUES (2)", ()).unwrap();
+        // One caller has what it made as long as its transaction lasts.
+        let own: Result<Executed, DatabaseError> = db.transaction(|transaction| {
+            transaction.execute("PRAGMA defer_foreign_keys = ON", ())?;
+            transaction.execute("CREATE TEMP TABLE t (n INTEGER)", ())?;
+            transaction.execute("INSERT INTO t SELECT id FROM a", ())
+        });
+        assert_eq!(own.unwrap().rows, 2);
+        assert!(db.query("SELECT * FROM t", ()).is_err());
+        let kept = db.query("SELECT id FROM a", ()).unwrap();
+        assert_eq!(kept.len(), 2);
+        assert_eq!(db.stats().in_use, 0);
+    }
+}
+
+#[test]
+fn pragmas_that_read_are_asked_as_they_are() {
+    let db = memory();
+    assert_eq!(db.query("PRAGMA table_info(users)", ()).unwrap().len(), 3);
+    db.execute("PRAGMA user_version = 7", ()).unwrap();
+    let version = db.query_one("PRAGMA user_version", ()).unwrap().unwrap();
+    assert_eq!(version.integer("user_version"), Some(7));
+    db.migrate([("version", "PRAGMA user_version = 8; SELECT 1")])
+        .unwrap();
+}
+
+#[test]
+fn many_in_a_transaction_are_done_all_or_none_and_it_goes_on() {
+    let db = memory();
+    let insert = "INSERT INTO users (name) VALUES (?)";
+    let kept: Result<(), DatabaseError> = db.transaction(|transaction| {
+        assert_eq!(transaction.execute_many(insert, [["ann"], ["bob"]])?, 2);
+        let twice = transaction.execute_many(insert, [["eve"], ["ann"]]);
+        assert_eq!(twice.unwrap_err().kind(), DatabaseErrorKind::Integrity);
+        transaction.execute(insert, params!["joe"])?;
+        Ok(())
+    });
+    kept.unwrap();
+    let names = db.query("SELECT name FROM users ORDER BY id", ()).unwrap();
+    let names: Vec<String> = names
+        .iter()
+        .filter_map(|row| row.text("name").map(str::to_owned))
+        .collect();
+    assert_eq!(names, ["ann", "bob", "joe"]);
+}

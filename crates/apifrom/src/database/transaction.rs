@@ -68,6 +68,20 @@ impl Transaction {
         self.execute_text(&sql.into().0, &parameters.into())
     }
 
+    /// As [`Database::execute_many`]: all of it is done, or nothing, after which the transaction goes on.
+    ///
+    /// # Errors
+    /// [`DatabaseError`], the first one.
+    pub fn execute_many<P: Into<Parameters>>(
+        &self,
+        sql: impl Into<Sql>,
+        all: impl IntoIterator<Item = P>,
+    ) -> Result<u64, DatabaseError> {
+        let sql = sql.into();
+        let all: Vec<Parameters> = all.into_iter().map(Into::into).collect();
+        self.execute_many_text(&sql.0, &all)
+    }
+
     /// Keeps what was done.
     ///
     /// # Errors
@@ -100,6 +114,28 @@ impl Transaction {
     ) -> Result<Executed, DatabaseError> {
         let statement = self.database.statement(sql)?;
         self.with(|session| session.execute(&statement, parameters))
+    }
+
+    /// [`Transaction::execute_many`], for text that is known to be a literal elsewhere.
+    #[doc(hidden)]
+    pub fn execute_many_text(&self, sql: &str, all: &[Parameters]) -> Result<u64, DatabaseError> {
+        let statement = self.database.statement(sql)?;
+        // Nobody else's statement comes in between.
+        self.with(|session| {
+            session.mark()?;
+            let done = all.iter().try_fold(0, |rows, parameters| {
+                let done = session.execute(&statement, parameters)?;
+                Ok(rows + done.rows)
+            });
+            // Where the transaction is over, why the statement failed says more.
+            let ended = if done.is_ok() {
+                session.unmark()
+            } else {
+                session.undo_to_mark()
+            };
+            let rows = done?;
+            ended.map(|()| rows)
+        })
     }
 
     pub(super) fn prepare_migrations(&self) -> Result<(), DatabaseError> {

@@ -19,6 +19,7 @@ mod command {
     pub(super) const EXECUTE: u8 = 0x17;
     pub(super) const CLOSE: u8 = 0x19;
     pub(super) const SET_OPTION: u8 = 0x1b;
+    pub(super) const RESET: u8 = 0x1f;
 }
 
 /// One connection that is logged in.
@@ -98,6 +99,14 @@ impl Connection {
         let content = self.receive(&mut count).await?;
         self.status = Done::read(&content)?.status;
         self.is_stale = false;
+        Ok(())
+    }
+
+    /// Makes the session a new one: variables, temporary tables, locks and statements are gone.
+    pub(super) async fn reset(&mut self) -> Result<(), Fault> {
+        let mut count = self.ask(command::RESET, &[]).await?;
+        let content = self.receive(&mut count).await?;
+        self.status = Done::read(&content)?.status;
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 //!
 //! 1. Values travel beside a statement that the server prepared; it never asks for a file of this machine.
 //! 2. Without `sslmode`, a server elsewhere must prove who it is by TLS; `sslmode=disable` is said aloud.
-//! 3. A session is strict: what does not fit a column is refused and not cut. `"` quotes names and `||`
+//! 3. A session is strict: text that is too long, a number out of range and what is no date is refused. What
+//!    a column's type rounds (digits behind a scale, parts of a second) is the server's to round. `"` quotes names and `||`
 //!    joins, as on the other databases; text is `utf8mb4`, and the time zone UTC.
 //! 4. A statement that runs too long is ended at the server, and its connection is closed: nobody else
 //!    gets one whose state is not known. So is one that was lost. After a refusal the server is asked what
 //!    is open, and a transaction that a refused statement began is undone.
+//!    A session that a statement may have changed is made a new one before the next caller has it.
 //! 5. MySQL ends a transaction where a schema is changed. Such a statement is refused within one, and a
 //!    migration is marked as begun before it is run.
 //! 6. What MySQL says while a statement runs may quote what it was given, so only its code and names are

@@ -156,6 +156,7 @@ impl Place {
             runtime,
             deadline,
             longest,
+            settings(patience).into(),
         ))
     }
 }
@@ -175,15 +176,7 @@ impl Server {
     /// A connection with our settings, and how long a packet the server takes.
     async fn prepared(&self, patience: Duration) -> Result<(Connection, usize), Fault> {
         let mut connection = self.connect(patience).await?;
-        let seconds = patience.as_millis().div_ceil(1_000).max(1);
-        // Nothing of it depends on the server's settings any longer.
-        let settings = format!(
-            "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, sql_mode = \
-             'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-             NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,ANSI_QUOTES,PIPES_AS_CONCAT', \
-             innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
-        );
-        connection.run(&settings).await.1?;
+        connection.run(&settings(patience)).await.1?;
         let asked = connection.prepare("SELECT @@max_allowed_packet").await?;
         let outcome = connection.execute(&asked, &[], true).await?;
         connection.close(&asked).await?;
@@ -240,6 +233,17 @@ impl Server {
             connection.quit().await;
         }
     }
+}
+
+/// What a session is given first: nothing of it depends on the server's settings any longer.
+fn settings(patience: Duration) -> String {
+    let seconds = patience.as_millis().div_ceil(1_000).max(1);
+    format!(
+        "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, sql_mode = \
+         'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
+         NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,ANSI_QUOTES,PIPES_AS_CONCAT', \
+         innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
+    )
 }
 
 impl Host {

@@ -34,6 +34,8 @@ pub(in super::super) struct Session {
     deadline: Duration,
     /// How long a packet the server takes.
     longest: usize,
+    /// The statement by which a session becomes ours.
+    settings: Arc<str>,
     /// True from the beginning of a transaction until somebody ends it here.
     has_begun: AtomicBool,
 }
@@ -68,6 +70,7 @@ impl Session {
         runtime: Handle,
         deadline: Duration,
         longest: usize,
+        settings: Arc<str>,
     ) -> Self {
         Self {
             open: Mutex::new(Some(Open {
@@ -78,6 +81,7 @@ impl Session {
             runtime,
             deadline,
             longest,
+            settings,
             has_begun: AtomicBool::new(false),
         }
     }
@@ -197,6 +201,24 @@ impl Session {
         released.inspect_err(|_| self.lose())
     }
 
+    /// Makes the session as it was at first, whatever statements left of it.
+    pub(in super::super) fn reset(&self) -> Result<(), DatabaseError> {
+        let settings = Arc::clone(&self.settings);
+        let reset = self.with(ROLLBACK, move |open| {
+            Box::pin(async move {
+                open.prepared.clear();
+                let connection = &mut open.connection;
+                connection.reset().await.map_err(Failure::preparing)?;
+                connection
+                    .run(&settings)
+                    .await
+                    .1
+                    .map_err(Failure::preparing)
+            })
+        });
+        reset.inspect_err(|_| self.lose())
+    }
+
     pub(in super::super) fn is_in_transaction(&self) -> bool {
         self.has_begun.load(Ordering::Relaxed)
             || self
@@ -291,6 +313,12 @@ impl Session {
             )));
         }
         outcome
+    }
+
+    /// Runs text of our own in a transaction.
+    pub(in super::super) fn run_own(&self, sql: &'static str) -> Result<(), DatabaseError> {
+        self.check()?;
+        self.run(sql, self.deadline)
     }
 
     /// Runs text of our own.

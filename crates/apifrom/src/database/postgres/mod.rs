@@ -3,7 +3,8 @@
 //! 1. Values travel beside a prepared statement, and the server reads each as the type that its place has.
 //! 2. Without `sslmode`, a server elsewhere must prove who it is by TLS; `sslmode=disable` is said aloud.
 //! 3. A statement that runs too long is cancelled at the server, and its connection is closed: nobody else
-//!    gets one whose state is not known. So is one that was lost.
+//!    gets one whose state is not known. So is one that was lost, one on which a statement may have left
+//!    something, and one on which `standard_conforming_strings` is off.
 //! 4. What PostgreSQL says while a statement runs may quote what it was given, so only its code is kept.
 //!
 //! Callers block; the connections live on a thread of their own, which serves all databases of the process.

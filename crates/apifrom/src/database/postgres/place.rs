@@ -1,7 +1,11 @@
 //! Where a server is, and how it is reached.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::RefUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode};
@@ -89,12 +93,19 @@ impl Place {
         config.tcp_user_timeout(patience.max(Duration::from_secs(10)));
         config.keepalives_idle(Duration::from_secs(30));
         let tls = self.tls.clone();
+        let is_misread = Arc::new(AtomicBool::new(false));
+        let misread = Arc::clone(&is_misread);
         let work = async move {
-            let (client, connection) = config.connect(tls).await?;
-            tokio::spawn(async move {
-                // Whoever asks it next is told.
-                let _ = connection.await;
-            });
+            let (client, mut connection) = config.connect(tls).await?;
+            tokio::spawn(poll_fn(move |context| {
+                // Whoever asks it next is told how it ended.
+                let polled = Pin::new(&mut connection).poll(context).map(drop);
+                // The server says so before it says that it is ready.
+                if connection.parameter("standard_conforming_strings") == Some("off") {
+                    misread.store(true, Ordering::Relaxed);
+                }
+                polled
+            }));
             Ok::<_, Error>(client)
         };
         let client = wait(&runtime, patience, work).map_err(|why| {
@@ -105,7 +116,13 @@ impl Place {
             DatabaseError::unavailable(format!("PostgreSQL at {}: {why}", self.shown()))
         })?;
         let client = client.map_err(|error| self.unreachable(&error))?;
-        Ok(Session::new(client, self.tls.clone(), runtime, deadline))
+        Ok(Session::new(
+            client,
+            self.tls.clone(),
+            runtime,
+            deadline,
+            is_misread,
+        ))
     }
 
     fn unreachable(&self, error: &Error) -> DatabaseError {

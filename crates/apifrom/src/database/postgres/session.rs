@@ -39,6 +39,8 @@ pub(in super::super) struct Session {
     /// True where a statement of the transaction failed: the server does nothing more in it.
     has_failed: AtomicBool,
     is_broken: AtomicBool,
+    /// True once the server read `\` in strings in another way than we do.
+    is_misread: Arc<AtomicBool>,
 }
 
 /// What a statement gave.
@@ -71,6 +73,7 @@ impl Session {
         tls: MakeRustlsConnect,
         runtime: Handle,
         deadline: Duration,
+        is_misread: Arc<AtomicBool>,
     ) -> Self {
         Self {
             client: Arc::new(client),
@@ -81,6 +84,7 @@ impl Session {
             is_in_transaction: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
+            is_misread,
         }
     }
 
@@ -178,7 +182,9 @@ impl Session {
     }
 
     pub(in super::super) fn is_usable(&self) -> bool {
-        !self.is_broken.load(Ordering::Relaxed) && !self.client.is_closed()
+        !self.is_broken.load(Ordering::Relaxed)
+            && !self.is_misread.load(Ordering::Relaxed)
+            && !self.client.is_closed()
     }
 
     /// Refuses to go on where what the server did is not known.
@@ -186,9 +192,23 @@ impl Session {
         if self.is_usable() {
             return Ok(());
         }
+        if self.is_misread.load(Ordering::Relaxed) {
+            return Err(DatabaseError::statement(
+                "standard_conforming_strings was turned off, without which no statement can be read",
+            ));
+        }
         Err(DatabaseError::unavailable(
             "the connection to PostgreSQL is lost, and what its transaction did is undone",
         ))
+    }
+
+    /// Runs text of our own in a transaction.
+    pub(in super::super) fn run_own(&self, sql: &'static str) -> Result<(), DatabaseError> {
+        self.check()?;
+        self.run(sql, self.deadline)?;
+        // ROLLBACK TO is all that succeeds in a failed transaction.
+        self.has_failed.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Runs text that holds no values.

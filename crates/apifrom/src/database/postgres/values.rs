@@ -90,6 +90,12 @@ impl ToSql for Given {
         match &self.value {
             Value::Null => return Ok(IsNull::Yes),
             Value::Bool(flag) => out.extend_from_slice(if *flag { b"1" } else { b"0" }),
+            Value::Integer(number) if !holds(kind, *number) => {
+                return Err(Box::new(Misfit(DatabaseError::new(
+                    DatabaseErrorKind::UnstorableValue,
+                    format!("{} has more digits than {kind} keeps", self.name),
+                ))));
+            }
             // Writing into a buffer that grows cannot fail.
             Value::Integer(number) => write!(out, "{number}")?,
             Value::Real(number) => write!(out, "{number:?}")?,
@@ -113,6 +119,17 @@ impl ToSql for Given {
             Value::Blob(_) => Format::Binary,
             _ => Format::Text,
         }
+    }
+}
+
+/// Whether a whole number stays what it is: floating-point numbers keep 24 or 53 bits.
+fn holds(kind: &Type, number: i64) -> bool {
+    let size = number.unsigned_abs();
+    let bits = 64_u32.saturating_sub(size.leading_zeros() + size.trailing_zeros());
+    match *base(kind) {
+        Type::FLOAT4 => bits <= 24,
+        Type::FLOAT8 => bits <= 53,
+        _ => true,
     }
 }
 
@@ -345,6 +362,23 @@ fn numeric(raw: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn floating_point_columns_hold_whole_numbers_of_so_many_bits() {
+        for (kind, number, is_held) in [
+            (Type::FLOAT4, 1 << 24, true),
+            (Type::FLOAT4, (1 << 24) + 1, false),
+            (Type::FLOAT4, -(1 << 24) - 1, false),
+            (Type::FLOAT4, i64::MIN, true),
+            (Type::FLOAT4, 0, true),
+            (Type::FLOAT8, (1 << 53) + 1, false),
+            (Type::FLOAT8, (1 << 53) + 2, true),
+            (Type::FLOAT8, i64::MAX, false),
+            (Type::NUMERIC, i64::MAX, true),
+        ] {
+            assert_eq!(holds(&kind, number), is_held, "{kind} {number}");
+        }
+    }
 
     #[test]
     fn days_and_times_are_written_as_the_calendar_has_them() {
