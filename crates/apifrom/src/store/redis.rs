@@ -343,13 +343,14 @@ impl Keeper {
                 Err(why) => why,
             };
             self.shared.answering.store(0, Ordering::Release);
-            self.first = None;
             if !std::mem::replace(&mut is_away, true) {
                 let what = format!("{away}; meanwhile {}", self.shared.purpose.meanwhile());
                 self.shared
                     .voice
                     .say("store_unavailable", Level::Error, &what);
             }
+            // Whoever waits for the first connection goes on once it is said what became of it.
+            self.first = None;
             if self.refuse_for(BETWEEN).await {
                 return;
             }

@@ -137,15 +137,19 @@ fn unavailable(secured: &Secured, headers: &[(&str, &str)], reason: &str) {
 
 #[test]
 fn a_key_that_the_store_knows_is_let_in_with_the_scopes_of_its_record() {
-    let store = Store::new([(digest("k1"), Said::Stored(record()))]);
+    let store = Store::new([(digest("the first key"), Said::Stored(record()))]);
     let secured = Secured::new(keys(&store).scopes(["read"]));
-    secured.accepted("/", &[("x-api-key", "k1")], "api_key=reports/read/k1/sent;");
+    secured.accepted(
+        "/",
+        &[("x-api-key", "the first key")],
+        "api_key=reports/read/the first key/sent;",
+    );
     assert_eq!(secured.last_event(), "authentication_succeeded - reports");
-    secured.refused("/", &[("x-api-key", "k2")], 401, Some(INVALID));
+    secured.refused("/", &[("x-api-key", "the second key")], 401, Some(INVALID));
     assert_eq!(secured.last_event(), "authentication_failed unknown_key -");
     secured.refused("/", &[], 401, Some(CHALLENGE));
     assert_eq!(store.asked(), 2);
-    secured.log_hides(&["k1", "k2", &digest("k1")]);
+    secured.log_hides(&["the first key", "the second key", &digest("the first key")]);
 }
 
 #[test]
