@@ -201,16 +201,18 @@ async fn finish(limits: &Limits, stopper: &Stopper, patience: Duration, log: &Lo
     log.write(Level::Info, "shutting_down", message);
     tokio::select! {
         biased;
-        () = limits.emptied() => return Ended { cut: 0 },
-        () = tokio::time::sleep(patience) => {}
+        () = limits.emptied() => {}
+        () = tokio::time::sleep(patience) => stopper.cut(),
         () = stopper.reached(Stage::Cutting) => {}
     }
-    let cut = limits.held();
-    stopper.cut();
-    let message = format!("{cut} connections did not end in time and are cut");
-    log.write(Level::Warning, "connections_cut", message);
     // One that blocks its thread cannot be cut; it ends with the process.
     let _ = tokio::time::timeout(CUT, limits.emptied()).await;
+    // Counted last: on other threads they notice as soon as this does.
+    let cut = stopper.noted() + limits.held();
+    if cut > 0 {
+        let message = format!("{cut} connections did not end in time and were cut");
+        log.write(Level::Warning, "connections_cut", message);
+    }
     Ended { cut }
 }
 

@@ -182,7 +182,7 @@ async fn ended(stopper: &Stopper) {
     stopper.reached(Stage::Stopping).await;
     tokio::select! {
         () = tokio::time::sleep(FIRST_BYTES) => {}
-        () = stopper.reached(Stage::Cutting) => {}
+        () = stopper.reached(Stage::Cutting) => stopper.note_cut(),
     }
 }
 
@@ -321,6 +321,7 @@ impl Connection {
         }
         self.stage = stage;
         if stage == Stage::Cutting {
+            self.shared.stopper.note_cut();
             return Next::Drop;
         }
         self.close();

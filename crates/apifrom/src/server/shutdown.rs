@@ -10,7 +10,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -34,6 +34,8 @@ pub struct Stopper {
 
 struct Gate {
     stage: AtomicU8,
+    /// How many connections noticed that they are cut.
+    cut: AtomicUsize,
     changed: Arc<Notify>,
 }
 
@@ -42,6 +44,7 @@ impl Stopper {
         Self {
             gate: Arc::new(Gate {
                 stage: AtomicU8::new(Stage::Serving as u8),
+                cut: AtomicUsize::new(0),
                 changed: Arc::default(),
             }),
         }
@@ -62,6 +65,16 @@ impl Stopper {
         if from < to as u8 {
             self.gate.changed.notify_waiters();
         }
+    }
+
+    /// Notes a connection that is cut, before its place is given back.
+    pub(super) fn note_cut(&self) {
+        self.gate.cut.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many noticed so far that they are cut.
+    pub(super) fn noted(&self) -> usize {
+        self.gate.cut.load(Ordering::Acquire)
     }
 
     pub(super) fn stage(&self) -> Stage {
