@@ -499,9 +499,10 @@ def test_workers_accept_exactly_the_limit_and_live_through_an_outage_of_the_stor
         seen = Counter()
         by = Counter()
         with running("-c", program(more, 4, "access_log=False")) as server:
-            at_once(16, lambda: drive(server.port, 125, seen, by))
+            # The kernel spreads them as it likes; of so many each worker has some.
+            at_once(40, lambda: drive(server.port, 50, seen, by))
             assert seen == {200: 1_000, 429: 1_000}
-            assert len(by) > 1  # The kernel spreads connections as it likes.
+            assert len(by) == 4
             seen.clear()
             stop = threading.Event()
             loads = [
