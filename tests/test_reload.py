@@ -194,8 +194,9 @@ def test_what_does_not_start_leaves_the_last_good_server(dev, shop):
         started.says(said)
         started.says("what was served before goes on")
         assert started.get() == first
-    (shop / "parts.py").write_text("ANSWER = 'wrong'")
+    # In this order, because a change is looked for between the two as well.
     (shop / "shop.py").write_text(SHOP.replace("API()", "API(trusted_hosts=['http://x'])"))
+    (shop / "parts.py").write_text("ANSWER = 'wrong'")
     started.says("trusted_hosts")
     started.says("what was served before goes on")
     assert started.get() == first

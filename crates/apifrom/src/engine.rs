@@ -33,11 +33,12 @@ use crate::logging::{FieldRef, Level, Line, Logger, RecordRef, Sink, configurati
 use crate::middleware::{TrustedHosts, is_preflight, overdue, request_id};
 use crate::rejection::Rejection;
 use crate::request::{
-    Accepted, Body, Client, Context, Head, Notes, Original, Peer, Request, RequestId,
+    Accepted, Body, Client, Head, Notes, Original, Peer, Request, RequestId, Room,
 };
-use crate::response::{Disclosure, Response, ResponseBody, keep_cookies_private, shape};
-use crate::routing::{Captures, Found, PathFault, Router};
-use crate::security::Identities;
+use crate::response::{
+    Disclosure, Response, ResponseBody, keep_cookies_private, shape, shape_answered, spare,
+};
+use crate::routing::{Captures, PathFault, Router};
 use crate::server::{TrustedProxies, speaks_as_proxy};
 use crate::stage::{Decision, Resume, Slot};
 
@@ -147,8 +148,8 @@ pub struct Call(State);
 /// Most requests are answered before there is anything to wait for. They need no more than their
 /// answer from then on, and nothing else is moved about with it.
 enum State {
-    /// `None` once it was handed out.
-    Answered(Option<Response>),
+    /// Empty once it was handed out.
+    Answered(Answer),
     Waiting(Box<Waiting>),
 }
 
@@ -167,11 +168,11 @@ enum Deadline {
     At(Pin<Box<Sleep>>),
 }
 
-/// What a piece of the way comes to.
-enum Progress {
-    Answered(Response),
-    Waits(Step),
-}
+/// Where an answer is put once there is one. It is made where it stays, because it is large.
+pub(crate) type Answer = Option<Response>;
+
+/// What there is to wait for; nothing once there is an answer.
+type Progress = Option<Step>;
 
 /// What is known on the way back.
 struct ReturnWay {
@@ -241,6 +242,7 @@ impl Call {
         peer: Arc<Peer>,
         course: Course,
     ) -> Self {
+        let room = Room::new();
         let is_rehearsed = matches!(course, Course::Rehearsed);
         let trusted = frozen.proxies.trusts(&peer);
         if !trusted {
@@ -252,43 +254,37 @@ impl Call {
         // A layer or an engine of ours around this one has named it.
         let named = head.extensions.get::<RequestId>().cloned();
         let request_id = named.unwrap_or_else(|| request_id::name(&head, trusted));
-        let (endpoint, captures, refused) = match course {
-            Course::Refused(why) => (frozen.unrouted, Captures::default(), Some(why)),
-            Course::Whole | Course::Rehearsed => frozen.locate(&head),
+        let mut notes = Notes::new(request_id, scheme);
+        notes.origin = frozen.origin(&head);
+        notes.accepted = frozen.compresses.then(|| Accepted::read(&head));
+        let mut request = Request::new(room, head, body, peer, client, notes);
+        let (head, context) = request.for_stage();
+        let located = match course {
+            Course::Refused(why) => Err(why),
+            Course::Whole | Course::Rehearsed => frozen.locate(head, &mut context.captures),
         };
-        let original = frozen.original(endpoint, &head, client, &captures);
-        let origin = frozen.origin(&head);
-        let accepted = frozen.compresses.then(|| Accepted::read(&head));
-        let notes = || Notes {
-            accepted,
-            original: original.clone(),
-            origin: origin.clone(),
-            ..Notes::new(request_id.clone(), scheme)
-        };
-        let context = Context {
-            notes: notes(),
-            peer,
-            client,
-            captures,
-            identities: Identities::default(),
-            state: http::Extensions::new(),
-        };
+        let endpoint = *located.as_ref().unwrap_or(&frozen.unrouted);
+        context.notes.original = frozen.original(endpoint, head, client, &context.captures);
         let mut way = ReturnWay {
             endpoint,
-            notes: notes(),
+            notes: context.notes.for_the_way_back(),
             is_head,
             is_rehearsed,
             asked: files::Asked::default(),
             watched: 0,
             line,
         };
-        let progress = match refused {
-            Some(why) => way.end(frozen, Err(why)),
-            None => way.decide(frozen, Request::new(head, body, context), 0, None),
+        let mut answer = None;
+        let progress = match located {
+            Ok(_) => way.decide(frozen, request, 0, None, &mut answer),
+            Err(why) => {
+                drop(request);
+                way.end(frozen, Err(why), &mut answer)
+            }
         };
         Self(match progress {
-            Progress::Answered(response) => State::Answered(Some(response)),
-            Progress::Waits(step) => State::Waiting(Box::new(Waiting {
+            None => State::Answered(answer),
+            Some(step) => State::Waiting(Box::new(Waiting {
                 deadline: frozen.deadline(way.endpoint),
                 frozen: Arc::clone(frozen),
                 step: Some(step),
@@ -307,13 +303,14 @@ impl ReturnWay {
         mut request: Request,
         mut next: usize,
         mut decision: Option<Result<Decision, Rejection>>,
+        answer: &mut Answer,
     ) -> Progress {
         let outcome = loop {
             let found = if let Some(decision) = decision.take() {
                 decision
             } else {
                 let Some(stage) = frozen.stage(self.endpoint, next) else {
-                    return self.handle(frozen, request);
+                    return self.handle(frozen, request, answer);
                 };
                 next += 1;
                 let (head, context) = request.for_stage();
@@ -322,7 +319,7 @@ impl ReturnWay {
             match found {
                 Ok(Decision::Pass) => {}
                 Ok(Decision::Wait(wait)) => {
-                    return Progress::Waits(Step::Deciding {
+                    return Some(Step::Deciding {
                         request,
                         next,
                         wait,
@@ -332,7 +329,7 @@ impl ReturnWay {
                     let body = self.bounded(frozen, &mut request);
                     match body {
                         Ok(mut body) => {
-                            return Progress::Waits(Step::Reading {
+                            return Some(Step::Reading {
                                 request,
                                 next,
                                 wait: Box::pin(async move {
@@ -350,30 +347,30 @@ impl ReturnWay {
             }
         };
         self.notes.stages = request.take_stage_notes();
-        self.end(frozen, outcome)
+        self.end(frozen, outcome, answer)
     }
 
-    fn handle(&mut self, frozen: &Frozen, mut request: Request) -> Progress {
+    fn handle(&mut self, frozen: &Frozen, mut request: Request, answer: &mut Answer) -> Progress {
         self.notes.stages = request.take_stage_notes();
         let Some(endpoint) = frozen.endpoints.get(self.endpoint) else {
-            return self.end(frozen, Err(Rejection::internal()));
+            return self.end(frozen, Err(Rejection::internal()), answer);
         };
         if let Err(why) = bound(request.body(), endpoint.max_body_size) {
-            return self.end(frozen, Err(why));
+            return self.end(frozen, Err(why), answer);
         }
         if self.is_rehearsed
             && let Some(facts) = &endpoint.facts
         {
-            return self.end(frozen, Ok(rehearsed(facts)));
+            return self.end(frozen, Ok(rehearsed(facts)), answer);
         }
         if endpoint.sends_files {
             let head = request.head();
             self.asked = files::Asked::of(&head.method, &head.headers);
         }
         match guarded(|| endpoint.handler.call(request)) {
-            Ok(Reply::Ready(outcome)) => self.end(frozen, outcome),
-            Ok(Reply::Wait(future)) => Progress::Waits(Step::Handling(future)),
-            Err(why) => self.end(frozen, Err(why)),
+            Ok(Reply::Ready(outcome)) => self.end(frozen, outcome, answer),
+            Ok(Reply::Wait(future)) => Some(Step::Handling(future)),
+            Err(why) => self.end(frozen, Err(why), answer),
         }
     }
 
@@ -387,35 +384,40 @@ impl ReturnWay {
     }
 
     /// Turns an outcome into an answer and sends it on its way out.
-    fn end(&mut self, frozen: &Frozen, outcome: Outcome) -> Progress {
-        let outcome = match outcome {
-            Ok(response) if response.body().is_file() => return self.open(response),
-            other => other,
-        };
+    fn end(&mut self, frozen: &Frozen, outcome: Outcome, answer: &mut Answer) -> Progress {
         let name = frozen.name(self.endpoint);
         let id = &self.notes.request_id;
-        let mut response = frozen.failures.settle(outcome, id, name);
+        match outcome {
+            Ok(response) => *answer = Some(response),
+            Err(why) => *answer = Some(frozen.failures.answer(why, id, name)),
+        }
+        let response = answer.as_mut()?;
+        if response.body().is_file() {
+            return Some(self.open(std::mem::take(response)));
+        }
+        shape_answered(response, id);
         // Own middleware sees it first.
         while let Some(watcher) = frozen.watchers.get(self.watched) {
             self.watched += 1;
             let notes = &self.notes;
-            response = match guarded(|| watcher.after(notes, response)) {
+            let shown = std::mem::take(response);
+            *response = match guarded(|| watcher.after(notes, shown)) {
                 Ok(After::Ready(response)) if response.body().is_file() => {
-                    return self.open(response);
+                    return Some(self.open(response));
                 }
                 Ok(After::Ready(response)) => response,
-                Ok(After::Wait(future)) => return Progress::Waits(Step::Watching(future)),
+                Ok(After::Wait(future)) => return Some(Step::Watching(future)),
                 Err(why) => frozen.answer_for(why, &notes.request_id, self.endpoint),
             };
         }
-        self.leave(frozen, &mut response);
-        Progress::Answered(response)
+        self.leave(frozen, response);
+        None
     }
 
     /// Waits for the file that is to be sent.
-    fn open(&mut self, response: Response) -> Progress {
+    fn open(&mut self, response: Response) -> Step {
         let asked = self.asked.clone();
-        Progress::Waits(Step::Handling(Box::pin(files::open(response, asked))))
+        Step::Handling(Box::pin(files::open(response, asked)))
     }
 
     /// The engine's own headers, and the line in the access log.
@@ -427,10 +429,14 @@ impl ReturnWay {
         }
         let headers = response.headers_mut();
         keep_cookies_private(headers);
-        if let Ok(id) = HeaderValue::from_bytes(self.notes.request_id.as_bytes()) {
+        let id = spare::copied(self.notes.request_id.as_bytes());
+        if let Ok(id) = HeaderValue::from_maybe_shared(id) {
             headers.insert(request_id::X_REQUEST_ID, id);
         }
-        headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
+        // Few fields are looked at sooner than one is looked up.
+        if !headers.keys().any(|name| name == X_CONTENT_TYPE_OPTIONS) {
+            headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        }
         if self.is_head || has_no_body(response.status()) {
             strip_body(response, self.is_head);
         }
@@ -444,23 +450,32 @@ impl Future for Call {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Response> {
+        let answer = ready!(self.poll_answer(cx));
+        Poll::Ready(answer.take().unwrap_or_else(asked_again))
+    }
+}
+
+impl Call {
+    /// The answer where it is, for whoever makes something else of it. Empty once it was taken.
+    pub(crate) fn poll_answer(&mut self, cx: &mut TaskContext<'_>) -> Poll<&mut Answer> {
+        if let State::Waiting(waiting) = &mut self.0 {
+            let response = match waiting.poll(cx) {
+                Poll::Ready(response) => response,
+                Poll::Pending => ready!(waiting.overdue(cx)),
+            };
+            self.0 = State::Answered(Some(response));
+        }
         match &mut self.0 {
-            State::Answered(response) => Poll::Ready(response.take().unwrap_or_else(asked_again)),
-            State::Waiting(waiting) => {
-                let response = match waiting.poll(cx) {
-                    Poll::Ready(response) => response,
-                    Poll::Pending => ready!(waiting.overdue(cx)),
-                };
-                self.0 = State::Answered(None);
-                Poll::Ready(response)
-            }
+            State::Answered(answer) => Poll::Ready(answer),
+            // It was answered above.
+            State::Waiting(_) => Poll::Pending,
         }
     }
 }
 
 /// What a future comes to that is polled after its end.
 #[cold]
-fn asked_again() -> Response {
+pub(crate) fn asked_again() -> Response {
     let why = Rejection::internal();
     shape(why, &request_id::make(), Disclosure::default())
 }
@@ -492,19 +507,19 @@ impl Waiting {
             self.way.notes.stages = request.take_stage_notes();
         }
         self.step = None;
-        match self.way.end(&self.frozen, Err(why)) {
-            Progress::Answered(response) => Poll::Ready(response),
-            Progress::Waits(step) => {
-                self.step = Some(step);
-                self.poll(cx)
-            }
+        let mut answer = None;
+        self.step = self.way.end(&self.frozen, Err(why), &mut answer);
+        if self.step.is_some() {
+            return self.poll(cx);
         }
+        Poll::Ready(answer.unwrap_or_else(asked_again))
     }
 
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Response> {
         let Self {
             frozen, step, way, ..
         } = self;
+        let mut answer = None;
         loop {
             let progress = match step.take() {
                 Some(Step::Deciding {
@@ -515,7 +530,7 @@ impl Waiting {
                     Ok(Poll::Ready(resume)) => {
                         let (head, context) = request.for_stage();
                         let decision = guarded(|| resume(head, context));
-                        way.decide(frozen, request, next, Some(decision))
+                        way.decide(frozen, request, next, Some(decision), &mut answer)
                     }
                     Ok(Poll::Pending) => {
                         *step = Some(Step::Deciding {
@@ -527,7 +542,7 @@ impl Waiting {
                     }
                     Err(why) => {
                         way.notes.stages = request.take_stage_notes();
-                        way.end(frozen, Err(why))
+                        way.end(frozen, Err(why), &mut answer)
                     }
                 },
                 Some(Step::Reading {
@@ -539,7 +554,7 @@ impl Waiting {
                         *request.body() = Body::full(bytes);
                         let (head, context) = request.for_stage();
                         let decision = guarded(|| resume(head, context));
-                        way.decide(frozen, request, next, Some(decision))
+                        way.decide(frozen, request, next, Some(decision), &mut answer)
                     }
                     Ok(Poll::Pending) => {
                         *step = Some(Step::Reading {
@@ -551,16 +566,16 @@ impl Waiting {
                     }
                     Ok(Poll::Ready(Err(why))) | Err(why) => {
                         way.notes.stages = request.take_stage_notes();
-                        way.end(frozen, Err(why))
+                        way.end(frozen, Err(why), &mut answer)
                     }
                 },
                 Some(Step::Handling(mut future)) => match guarded(|| future.as_mut().poll(cx)) {
-                    Ok(Poll::Ready(outcome)) => way.end(frozen, outcome),
+                    Ok(Poll::Ready(outcome)) => way.end(frozen, outcome, &mut answer),
                     Ok(Poll::Pending) => {
                         *step = Some(Step::Handling(future));
                         return Poll::Pending;
                     }
-                    Err(why) => way.end(frozen, Err(why)),
+                    Err(why) => way.end(frozen, Err(why), &mut answer),
                 },
                 Some(Step::Watching(mut future)) => {
                     let outcome = match guarded(|| future.as_mut().poll(cx)) {
@@ -572,38 +587,33 @@ impl Waiting {
                         Err(why) => Err(why),
                     };
                     // Own middleware that answers with an error is shaped like a handler that does.
-                    way.end(frozen, outcome)
+                    way.end(frozen, outcome, &mut answer)
                 }
-                None => return Poll::Ready(asked_again()),
+                None => return Poll::Ready(answer.unwrap_or_else(asked_again)),
             };
-            match progress {
-                Progress::Answered(response) => return Poll::Ready(response),
-                Progress::Waits(next) => *step = Some(next),
-            }
+            *step = progress;
         }
     }
 }
 
 impl Frozen {
-    /// Steps 2 and 3: the host, then the endpoint. A refusal is answered where nothing matches.
-    fn locate(&self, head: &Head) -> (usize, Captures, Option<Rejection>) {
-        let refused = |why| (self.unrouted, Captures::default(), Some(why));
-        if let Err(why) = self.hosts.check(head) {
-            return refused(why);
-        }
+    /// Steps 2 and 3: the host, then the endpoint, whose captures are written into `captures`.
+    ///
+    /// # Errors
+    /// A refusal, which is answered where nothing matches.
+    fn locate(&self, head: &Head, captures: &mut Captures) -> Result<usize, Rejection> {
+        self.hosts.check(head)?;
         let target = head.uri.path();
         if target.len() + head.uri.query().map_or(0, str::len) > self.config.max_target_size {
-            return refused(Rejection::new(
+            return Err(Rejection::new(
                 StatusCode::URI_TOO_LONG,
                 "target_too_long",
                 "the request target is too long",
             ));
         }
-        match self.find(head, target) {
-            Ok(Found::Endpoint(endpoint, captures)) => (endpoint, captures, None),
-            Ok(Found::Nothing) => (self.unrouted, Captures::default(), None),
-            Err(fault) => refused(Rejection::bad_request("bad_path", fault.to_string())),
-        }
+        self.find(head, target, captures)
+            .map(|found| found.unwrap_or(self.unrouted))
+            .map_err(|fault| Rejection::bad_request("bad_path", fault.to_string()))
     }
 
     /// Warns of the first that speaks as a proxy and is not trusted.
@@ -622,17 +632,22 @@ impl Frozen {
     }
 
     /// A preflight is judged by the policy of the endpoint that it asks about, where that has one.
-    fn find(&self, head: &Head, target: &str) -> Result<Found, PathFault> {
+    fn find(
+        &self,
+        head: &Head,
+        target: &str,
+        captures: &mut Captures,
+    ) -> Result<Option<usize>, PathFault> {
         if self.reads_origins && is_preflight(head) {
             let asked = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
             if let Some(Ok(method)) = asked.map(|name| Method::from_bytes(name.as_bytes()))
-                && let Found::Endpoint(endpoint, captures) = self.router.find(&method, target)?
+                && let Some(endpoint) = self.router.find(&method, target, captures)?
                 && self.has_cors(endpoint)
             {
-                return Ok(Found::Endpoint(endpoint, captures));
+                return Ok(Some(endpoint));
             }
         }
-        self.router.find(&head.method, target)
+        self.router.find(&head.method, target, captures)
     }
 
     fn has_cors(&self, endpoint: usize) -> bool {

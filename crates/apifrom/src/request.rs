@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,10 +133,6 @@ pub struct Notes {
     /// The only `Origin` that the request names; none where it names several.
     pub origin: Option<http::HeaderValue>,
     /// Which form of the answer the client takes; only there where some answer is compressed.
-    #[cfg_attr(
-        not(feature = "compression"),
-        expect(dead_code, reason = "nothing is compressed without the feature")
-    )]
     pub(crate) accepted: Option<Accepted>,
     /// What stages left for their own way back.
     pub stages: http::Extensions,
@@ -149,6 +146,18 @@ impl Notes {
             scheme,
             origin: None,
             accepted: None,
+            stages: http::Extensions::new(),
+        }
+    }
+
+    /// The same without what stages leave, which comes when they have been asked.
+    pub(crate) fn for_the_way_back(&self) -> Self {
+        Self {
+            original: self.original.clone(),
+            request_id: self.request_id.clone(),
+            scheme: self.scheme,
+            origin: self.origin.clone(),
+            accepted: self.accepted,
             stages: http::Extensions::new(),
         }
     }
@@ -191,15 +200,40 @@ impl Drop for Inner {
     }
 }
 
+/// Where a request will be. What is large is put together where it stays, or it is copied on the way.
+pub(crate) struct Room(Box<MaybeUninit<Inner>>);
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self(Box::new_uninit())
+    }
+}
+
 impl Request {
-    /// Puts the three parts together.
-    pub(crate) fn new(head: Head, body: Body, context: Context) -> Self {
+    /// Puts together what is known before the request is routed.
+    pub(crate) fn new(
+        room: Room,
+        head: Head,
+        body: Body,
+        peer: Arc<Peer>,
+        client: Client,
+        notes: Notes,
+    ) -> Self {
+        let context = Context {
+            notes,
+            peer,
+            client,
+            captures: Captures::default(),
+            identities: Identities::default(),
+            state: http::Extensions::new(),
+        };
+        let inner = Inner {
+            head,
+            body,
+            context,
+        };
         Self {
-            inner: Box::new(Inner {
-                head,
-                body,
-                context,
-            }),
+            inner: Box::write(room.0, inner),
         }
     }
 

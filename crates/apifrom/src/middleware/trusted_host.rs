@@ -19,6 +19,9 @@ use crate::error::ConfigError;
 use crate::rejection::Rejection;
 use crate::request::Head;
 
+/// The longest name that DNS has, and a dot at its end.
+const MAX_NAME: usize = 255;
+
 /// The hosts that may be asked for.
 #[doc(alias = "TrustedHostMiddleware")]
 #[derive(Debug, Clone, Default)]
@@ -49,7 +52,7 @@ impl TrustedHosts {
             let plain = name.parse::<Authority>().is_ok_and(|authority| {
                 authority.as_str() == name
                     && authority.host() == name
-                    && well_formed(name.as_bytes())
+                    && host_of(name.as_bytes()) == Some(name.as_bytes())
             });
             if !plain || (below && name.starts_with('[')) {
                 errors.push(ConfigError::new(
@@ -127,19 +130,25 @@ fn refused(detail: &'static str) -> Rejection {
 
 /// The name in `host[:port]`, when the whole is well formed, and so ASCII.
 fn host_of(text: &[u8]) -> Option<&[u8]> {
-    let (name, port) = if text.first() == Some(&b'[') {
-        let end = text.iter().position(|byte| *byte == b']')? + 1;
-        text.split_at_checked(end)?
+    let end = if text.first() == Some(&b'[') {
+        text.iter().position(|byte| *byte == b']')? + 1
     } else {
-        let colon = text.iter().position(|byte| *byte == b':');
-        text.split_at_checked(colon.unwrap_or(text.len()))?
+        // What ends the name here is a colon, or is of no name.
+        let end = text.iter().position(|byte| !is_of_a_name(*byte));
+        end.unwrap_or(text.len())
     };
-    let well_ported = match port {
+    let (name, port) = text.split_at_checked(end)?;
+    let is_port = match port {
         [] => true,
         [b':', digits @ ..] => is_port(digits),
         _ => false,
     };
-    (well_ported && well_formed(name)).then_some(name)
+    let is_name = if text.first() == Some(&b'[') {
+        is_address(name)
+    } else {
+        (1..=MAX_NAME).contains(&name.len())
+    };
+    (is_port && is_name).then_some(name)
 }
 
 /// True for digits that 16 bits hold, and for none.
@@ -152,12 +161,13 @@ fn is_port(digits: &[u8]) -> bool {
     })
 }
 
-fn well_formed(name: &[u8]) -> bool {
-    if let [b'[', address @ .., b']'] = name {
-        let address = std::str::from_utf8(address).ok();
-        return address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
-    }
-    !name.is_empty() && name.len() <= 255 && name.iter().all(|byte| is_of_a_name(*byte))
+/// True for an IPv6 address in brackets.
+fn is_address(name: &[u8]) -> bool {
+    let [b'[', address @ .., b']'] = name else {
+        return false;
+    };
+    let address = std::str::from_utf8(address).ok();
+    address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
 fn is_of_a_name(byte: u8) -> bool {
@@ -221,10 +231,14 @@ mod tests {
         }
         for bad in [
             "", "a b", "a, b", "u@a", "a/b", "a:b", "a:99999", "[::1", "[::zz]", "a:1:2", "::1",
-            ":80",
+            ":80", "[]", "[]:80", "[::1]a", "[::1]]", "a[::1]", "a\u{e9}",
         ] {
             assert_eq!(h11(&[bad]), "bad_host", "{bad}");
         }
+        let long = "a".repeat(MAX_NAME);
+        assert_eq!(h11(&[&long]), "ok");
+        assert_eq!(h11(&[&format!("{long}:80")]), "ok");
+        assert_eq!(h11(&[&format!("{long}a")]), "bad_host");
         assert_eq!(h11(&[]), "bad_host");
         assert_eq!(h11(&["a", "a"]), "bad_host");
     }

@@ -93,11 +93,12 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+#[inline]
 pub(super) fn with_type(body: ResponseBody, content_type: HeaderValue) -> Response {
     let mut response = Response::new(body);
-    let mut headers = spare::headers();
+    let headers = response.headers_mut();
+    *headers = spare::headers();
     headers.insert(CONTENT_TYPE, content_type);
-    *response.headers_mut() = headers;
     response
 }
 

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use serde::Serialize;
 
@@ -19,9 +19,32 @@ const BUFFER: usize = 1 << 10;
 /// The largest buffer that is kept; what is larger leaves with its body, uncopied.
 const KEPT: usize = 8 << 10;
 
+/// What short copies share: as long as one of them is held, so is all of it.
+const A_SHEET: usize = 4 << 10;
+
+/// The longest copy that is a short one.
+const SHORT: usize = 256;
+
 thread_local! {
     static HEADERS: Cell<Option<HeaderMap>> = const { Cell::new(None) };
     static WRITTEN: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SHEET: Cell<Option<BytesMut>> = const { Cell::new(None) };
+}
+
+/// A copy of `text`. Short ones share a sheet of memory, which is used anew once all of them are gone.
+pub(crate) fn copied(text: &[u8]) -> Bytes {
+    if text.len() > SHORT {
+        return Bytes::copy_from_slice(text);
+    }
+    let spare = SHEET.try_with(Cell::take).ok().flatten();
+    let mut sheet = spare.unwrap_or_default();
+    if sheet.capacity() < text.len() {
+        sheet.reserve(A_SHEET);
+    }
+    sheet.extend_from_slice(text);
+    let copy = sheet.split().freeze();
+    let _ = SHEET.try_with(|spare| spare.set(Some(sheet)));
+    copy
 }
 
 /// An empty header map.
@@ -61,7 +84,7 @@ pub(crate) fn written<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> R
     if buffer.len() > KEPT {
         return Ok(buffer.into());
     }
-    let written = Bytes::copy_from_slice(&buffer);
+    let written = copied(&buffer);
     let _ = WRITTEN.try_with(|spare| spare.set(buffer));
     Ok(written)
 }
@@ -108,6 +131,22 @@ mod tests {
         let kept = json(&"kept").unwrap();
         json(&"another").unwrap();
         assert_eq!(kept, r#""kept""#.as_bytes());
+    }
+
+    #[test]
+    fn copies_hold_what_they_are_of_for_as_long_as_they_are_held() {
+        let texts: Vec<String> = (0..500).map(|at| at.to_string().repeat(at % 200)).collect();
+        let held: Vec<_> = texts.iter().map(|text| copied(text.as_bytes())).collect();
+        // Every other one is gone before its sheet is written on again.
+        for text in texts.iter().step_by(2) {
+            assert_eq!(copied(text.as_bytes()), text);
+        }
+        for (text, copy) in texts.iter().zip(&held) {
+            assert_eq!(copy, text);
+        }
+        let elsewhere = std::thread::spawn(move || held.iter().map(Bytes::len).sum::<usize>());
+        let all: usize = texts.iter().map(String::len).sum();
+        assert_eq!(elsewhere.join().unwrap(), all);
     }
 
     #[test]

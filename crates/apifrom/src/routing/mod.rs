@@ -7,5 +7,5 @@ mod router;
 mod template;
 
 pub use self::path::{Captures, PathFault};
-pub(crate) use self::router::{Found, Router, RouterBuilder};
+pub(crate) use self::router::{Router, RouterBuilder};
 pub use self::template::{PathTemplate, TemplateError};

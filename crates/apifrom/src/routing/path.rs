@@ -155,11 +155,11 @@ pub struct Captures {
 
 impl Captures {
     /// Finds the captures of a template in `path`, which matches it.
-    pub(super) fn of(path: &str, places: &[CapturePlace]) -> Self {
-        let mut captures = Self::default();
+    pub(super) fn find(&mut self, path: &str, places: &[CapturePlace]) {
+        (self.resolved, self.count) = (None, 0);
         let bytes = path.as_bytes();
         let (mut segment, mut start) = (0, 1);
-        for (place, span) in places.iter().zip(captures.spans.iter_mut()) {
+        for (place, span) in places.iter().zip(&mut self.spans) {
             // A path that matches has as many segments, so both searches find what they look for.
             while segment < place.segment {
                 start = end_of_segment(bytes, start) + 1;
@@ -176,9 +176,8 @@ impl Captures {
                 (Ok(start), Ok(end)) => (start, end),
                 _ => (0, 0),
             };
-            captures.count += 1;
+            self.count += 1;
         }
-        captures
     }
 
     pub(crate) fn keep_resolved(&mut self, path: String) {

@@ -19,15 +19,6 @@ struct Place {
     not_allowed: EndpointIndex,
 }
 
-/// The answer of the router.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// An endpoint; a 405 is one as well.
-    Endpoint(EndpointIndex, Captures),
-    /// No template matches.
-    Nothing,
-}
-
 /// The finished table.
 #[derive(Debug)]
 pub(crate) struct Router {
@@ -36,20 +27,26 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    /// Looks up `path`, which must still be as it was sent.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Found, PathFault> {
+    /// Looks up `path`, which must still be as it was sent, and writes what it holds into `captures`.
+    /// A 405 is an endpoint as well; `None` where no template matches.
+    pub(crate) fn find(
+        &self,
+        method: &Method,
+        path: &str,
+        captures: &mut Captures,
+    ) -> Result<Option<EndpointIndex>, PathFault> {
         let canonical = CanonicalPath::parse(path)?;
         let Ok(matched) = self.matcher.at(&canonical.0) else {
-            return Ok(Found::Nothing);
+            return Ok(None);
         };
         let Some(place) = self.places.get(*matched.value) else {
-            return Ok(Found::Nothing);
+            return Ok(None);
         };
-        let mut captures = Captures::of(&canonical.0, place.template.places());
+        captures.find(&canonical.0, place.template.places());
         if let Cow::Owned(resolved) = canonical.0 {
             captures.keep_resolved(resolved);
         }
-        Ok(Found::Endpoint(place.endpoint(method), captures))
+        Ok(Some(place.endpoint(method)))
     }
 }
 
@@ -184,15 +181,12 @@ mod tests {
 
     fn find(router: &Router, method: &str, path: &str) -> (EndpointIndex, Vec<String>) {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        match router.find(&method, path).unwrap() {
-            Found::Nothing => (404, vec![]),
-            Found::Endpoint(index, captures) => {
-                let values = (0..captures.len())
-                    .map(|at| captures.value(at, path).unwrap().into_owned())
-                    .collect();
-                (index, values)
-            }
-        }
+        let mut captures = Captures::default();
+        let found = router.find(&method, path, &mut captures).unwrap();
+        let values = (0..captures.len())
+            .map(|at| captures.value(at, path).unwrap().into_owned())
+            .collect();
+        (found.unwrap_or(404), values)
     }
 
     #[test]

@@ -90,6 +90,9 @@ impl TrustedProxies {
     }
 
     fn lists(&self, ip: IpAddr) -> bool {
+        if self.networks.is_empty() {
+            return false;
+        }
         let ip = ip.to_canonical();
         self.networks.iter().any(|network| network.contains(&ip))
     }

@@ -16,7 +16,7 @@ use super::connection::Shared;
 use super::phase::{Held, Pulse};
 use super::streams::Flow;
 use super::wire;
-use crate::engine::Call;
+use crate::engine::{Call, asked_again};
 use crate::rejection::Rejection;
 use crate::request::{Body, Head, Peer};
 use crate::response::{ResponseBody, StreamError};
@@ -130,15 +130,14 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let mut response = loop {
-            match &mut this.step {
-                Step::Gathering(gathered) => {
-                    this.step = Step::Calling(ready!(gathered.as_mut().poll(cx)));
-                }
-                Step::Calling(call) => break ready!(Pin::new(call).poll(cx)),
-            }
+        if let Step::Gathering(gathered) = &mut this.step {
+            this.step = Step::Calling(ready!(gathered.as_mut().poll(cx)));
+        }
+        let Step::Calling(call) = &mut this.step else {
+            return Poll::Pending;
         };
-        if this.closes {
+        let answer = ready!(call.poll_answer(cx));
+        if let (true, Some(response)) = (this.closes, answer.as_mut()) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
@@ -148,6 +147,7 @@ impl Future for Answer {
             None
         };
         let underway = this.underway.take();
+        let response = answer.take().unwrap_or_else(asked_again);
         Poll::Ready(Ok(response.map(|body| WireBody {
             body,
             pieces: flow.map(|flow| Box::new(Pieces::of(flow))),
