@@ -26,8 +26,13 @@ COMPUTE_SECONDS = 300
 START_SECONDS = 5.0
 REFUSED_CONNECTIONS = 16
 ROUTE_CONNECTIONS = 32
-MIXED_RATE = 200.0
+REFUSED_RATE = 200.0
+# More than what is promised of them, so that it is seen to be held.
+ROUTES_RATE = 1_500.0
 WARM_UP = 1.0
+
+REFUSED_BESIDE = "refused at 200/s, beside routes at 1,500/s"
+ROUTES_BESIDE = "routes at 1,500/s, beside refused"
 
 P99_AT_MOST_MS = 10.0
 RATE_AT_LEAST = 1_000.0
@@ -94,12 +99,17 @@ def _cells(report: StreamReport) -> list[str]:
 def _figures(contender: Contender, running: Running, options: Options) -> Figures:
     refused = Stream("refused alone", REFUSED_CONNECTIONS, contender.refused)
     routes = Stream("routes alone", ROUTE_CONNECTIONS, contender.routes)
-    mixed = [
-        Stream("refused at 200/s, beside routes", 8, contender.refused, rate=MIXED_RATE),
-        Stream("routes, beside refused", ROUTE_CONNECTIONS, contender.routes),
+    beside = [
+        Stream(REFUSED_BESIDE, 8, contender.refused, rate=REFUSED_RATE),
+        Stream(ROUTES_BESIDE, ROUTE_CONNECTIONS, contender.routes, rate=ROUTES_RATE),
+    ]
+    # As much as they take: what is left of a core then is the kernel's to divide.
+    loaded = [
+        Stream("refused at 200/s, beside full load", 8, contender.refused, rate=REFUSED_RATE),
+        Stream("routes at full load, beside refused", ROUTE_CONNECTIONS, contender.routes),
     ]
     figures: Figures = {}
-    for streams in ([refused], [routes], mixed):
+    for streams in ([refused], [routes], beside, loaded):
         report = drive(running, options.cores, streams, seconds=options.seconds, warm_up=WARM_UP)
         figures |= report.streams
     return figures
@@ -110,13 +120,15 @@ def _judge(ours: Figures | None) -> list[Verdict]:
     routes = f"{CALLS} calls computing: other routes answer at least {RATE_AT_LEAST:,.0f}/s"
     if ours is None:
         return [unmeasured(refusals), unmeasured(routes)]
-    alone, beside = ours["refused alone"], ours["refused at 200/s, beside routes"]
+    alone, beside = ours["refused alone"], ours[REFUSED_BESIDE]
     worst = max(alone.p99_us, beside.p99_us) / 1000
     seen = f"{alone.p99_us / 1000:.2f} ms alone, {beside.p99_us / 1000:.2f} ms beside routes"
-    rate = ours["routes alone"].per_second
+    rates = [ours[name].per_second for name in ("routes alone", ROUTES_BESIDE)]
     return [
         Verdict(refusals, worst < P99_AT_MOST_MS, seen),
-        Verdict(routes, rate >= RATE_AT_LEAST, f"{rate:,.0f}/s"),
+        Verdict(
+            routes, min(rates) >= RATE_AT_LEAST, " and ".join(f"{rate:,.0f}/s" for rate in rates)
+        ),
     ]
 
 
