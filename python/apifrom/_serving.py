@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import ipaddress
 import os
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from apifrom.server import OPTIONS
 
-__all__ = ["OptionError", "add_options", "is_loopback", "options"]
+__all__ = ["OptionError", "add_options", "is_loopback", "meant", "options"]
 
 
 class OptionError(Exception):
@@ -54,6 +55,18 @@ class _Refuse(argparse.Action):
         )
 
 
+class _SayWhere(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        _namespace: argparse.Namespace,
+        _values: object,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        """Says where that is which other servers have under this name."""
+        parser.error(f"{option_string} is no option here: {_ELSEWHERE[option_string or '']}")
+
+
 _MOST: Final = 2**32 - 1
 _COUNT: Final[dict[str, Any]] = {"type": _number(1, _MOST), "metavar": "NUMBER"}
 _SECONDS: Final[dict[str, Any]] = {"type": _seconds, "metavar": "SECONDS"}
@@ -83,6 +96,16 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
     "timeout_graceful_shutdown": _SECONDS,
 }
 
+_PROXIES: Final = "name the proxies that are believed in API(trusted_proxies=[…])"
+_ELSEWHERE: Final = {
+    "--proxy-headers": _PROXIES,
+    "--no-proxy-headers": _PROXIES,
+    "--forwarded-allow-ips": _PROXIES,
+    "--limit-concurrency": "use --limit-connections",
+    "--reload": "apifrom dev serves anew when files change",
+}
+"""What other servers call otherwise, and where it is here."""
+
 _DEVELOPMENT_GRACE: Final = 3.0
 """Seconds that requests have to end when the program is replaced under `apifrom dev`."""
 
@@ -105,7 +128,11 @@ def add_options(parser: argparse.ArgumentParser, *, development: bool = False) -
             kind.setdefault("default", None)
         else:
             kind["help"] = argparse.SUPPRESS
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, **kind)
+        parser.add_argument(_flag(name), dest=name, **kind)
+    for name in _ELSEWHERE:
+        parser.add_argument(
+            name, dest="elsewhere", nargs="?", action=_SayWhere, help=argparse.SUPPRESS
+        )
     parser.add_argument(
         "--ssl-keyfile-password-env",
         metavar="NAME",
@@ -120,6 +147,19 @@ def add_options(parser: argparse.ArgumentParser, *, development: bool = False) -
             default=[],
             help="a folder to watch beside this one and the target's; may be repeated",
         )
+
+
+def meant(argument: str) -> str:
+    """Which option `argument` may have been meant to be, as the end of a sentence, or nothing."""
+    name = argument.partition("=")[0]
+    flags = {_flag(option) for option in OPTIONS}
+    # One that is there was meant, though not for this command.
+    close = difflib.get_close_matches(name, flags, n=1) if name not in flags else []
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 def is_loopback(host: str) -> bool:

@@ -62,7 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Says what is wrong, and where the help is."""
+        """Says what is wrong, what may have been meant, and where the help is."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            message += _serving.meant(unknown.split()[0])
         self.exit(2, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
 
 
