@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import http.client
+import sys
 import threading
 import time
 import weakref
@@ -200,6 +201,48 @@ def test_bodies_that_arrive_in_many_pieces_at_once_are_read_to_their_ends():
             asked = [Unhurried(app, "POST", "/", chunked, [b"x" * 100] * 50) for _ in range(8)]
             await asyncio.gather(*(client.ask() for client in asked))
             assert [(client.status, client.content) for client in asked] == [(200, b"5000")] * 8
+
+    asyncio.run(main())
+
+
+def test_a_handler_that_exits_costs_its_own_request_alone():
+    app = API()
+
+    @app.get("/now")
+    async def now():
+        sys.exit(3)
+
+    @app.get("/later")
+    async def later():
+        await asyncio.sleep(0.001)
+        sys.exit(3)
+
+    @app.get("/blocks")
+    def blocks():
+        sys.exit(3)
+
+    @app.get("/streams")
+    async def streams():
+        yield "piece"
+        sys.exit(3)
+
+    @app.get("/fine")
+    async def fine():
+        return "fine"
+
+    async def main():
+        for path in ("/now", "/later", "/blocks", "/streams"):
+            client = Client(app, "GET", path)
+            if path == "/streams":
+                with pytest.raises(Exception, match="broke off"):
+                    await asyncio.wait_for(client.ask(), 10)
+            else:
+                await asyncio.wait_for(client.ask(), 10)
+                assert client.status == 500
+            # The loop is the one that all of them ran on.
+            again = Client(app, "GET", "/fine")
+            await asyncio.wait_for(again.ask(), 10)
+            assert (again.status, again.content) == (200, b"fine")
 
     asyncio.run(main())
 

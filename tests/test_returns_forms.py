@@ -76,6 +76,28 @@ def test_none_is_204_where_the_handler_is_annotated_to_return_none():
     assert "content-type" not in response.headers
 
 
+def test_what_never_has_a_body_announces_no_length():
+    client = TestClient(api_of_nothing())
+    for method in ("GET", "HEAD"):
+        response = client.request(method, "/")
+        assert response.status_code == 204
+        assert "content-length" not in response.headers
+    assert client.request("HEAD", "/text").headers["content-length"] == "4"
+
+
+def api_of_nothing():
+    app = API()
+
+    @app.get("/")
+    def nothing() -> None: ...
+
+    @app.get("/text")
+    def text():
+        return "text"
+
+    return app
+
+
 def test_a_body_where_none_was_announced_is_not_sent():
     response = answer(lambda: {"secret": 1}, (None,))
     assert response.status_code == 500

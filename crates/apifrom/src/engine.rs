@@ -36,7 +36,7 @@ use crate::request::{
     Accepted, Body, Client, Head, Notes, Original, Peer, Request, RequestId, Room,
 };
 use crate::response::{
-    Disclosure, Response, ResponseBody, keep_cookies_private, shape, shape_answered, spare,
+    Disclosure, Response, ResponseBody, keep_cookies_private, shape, shape_answered,
 };
 use crate::routing::{Captures, PathFault, Router};
 use crate::server::{TrustedProxies, speaks_as_proxy};
@@ -142,15 +142,15 @@ impl std::fmt::Debug for Engine {
 }
 
 /// The answer to one request, as a future. See [`Engine::call`].
-#[must_use = "a request is answered only when this is awaited"]
-pub struct Call(State);
-
+///
 /// Most requests are answered before there is anything to wait for. They need no more than their
 /// answer from then on, and nothing else is moved about with it.
-enum State {
-    /// Empty once it was handed out.
-    Answered(Answer),
-    Waiting(Box<Waiting>),
+#[must_use = "a request is answered only when this is awaited"]
+#[derive(Default)]
+pub struct Call {
+    /// There until it is handed out.
+    answer: Option<Response>,
+    waiting: Option<Box<Waiting>>,
 }
 
 /// A request that has to wait somewhere on its way.
@@ -168,11 +168,9 @@ enum Deadline {
     At(Pin<Box<Sleep>>),
 }
 
-/// Where an answer is put once there is one. It is made where it stays, because it is large.
-pub(crate) type Answer = Option<Response>;
-
-/// What there is to wait for; nothing once there is an answer.
-type Progress = Option<Step>;
+/// What there is to wait for; `None` once there is an answer, which is put where it is wanted: it is
+/// large, and would be copied on its way back.
+type Awaited = Option<Step>;
 
 /// What is known on the way back.
 struct ReturnWay {
@@ -274,23 +272,23 @@ impl Call {
             watched: 0,
             line,
         };
-        let mut answer = None;
-        let progress = match located {
-            Ok(_) => way.decide(frozen, request, 0, None, &mut answer),
+        let mut call = Self::default();
+        let awaited = match located {
+            Ok(_) => way.decide(frozen, request, 0, None, &mut call.answer),
             Err(why) => {
                 drop(request);
-                way.end(frozen, Err(why), &mut answer)
+                way.end(frozen, Err(why), &mut call.answer)
             }
         };
-        Self(match progress {
-            None => State::Answered(answer),
-            Some(step) => State::Waiting(Box::new(Waiting {
+        if awaited.is_some() {
+            call.waiting = Some(Box::new(Waiting {
                 deadline: frozen.deadline(way.endpoint),
                 frozen: Arc::clone(frozen),
-                step: Some(step),
+                step: awaited,
                 way,
-            })),
-        })
+            }));
+        }
+        call
     }
 }
 
@@ -303,8 +301,8 @@ impl ReturnWay {
         mut request: Request,
         mut next: usize,
         mut decision: Option<Result<Decision, Rejection>>,
-        answer: &mut Answer,
-    ) -> Progress {
+        answer: &mut Option<Response>,
+    ) -> Awaited {
         let outcome = loop {
             let found = if let Some(decision) = decision.take() {
                 decision
@@ -350,7 +348,12 @@ impl ReturnWay {
         self.end(frozen, outcome, answer)
     }
 
-    fn handle(&mut self, frozen: &Frozen, mut request: Request, answer: &mut Answer) -> Progress {
+    fn handle(
+        &mut self,
+        frozen: &Frozen,
+        mut request: Request,
+        answer: &mut Option<Response>,
+    ) -> Awaited {
         self.notes.stages = request.take_stage_notes();
         let Some(endpoint) = frozen.endpoints.get(self.endpoint) else {
             return self.end(frozen, Err(Rejection::internal()), answer);
@@ -384,7 +387,7 @@ impl ReturnWay {
     }
 
     /// Turns an outcome into an answer and sends it on its way out.
-    fn end(&mut self, frozen: &Frozen, outcome: Outcome, answer: &mut Answer) -> Progress {
+    fn end(&mut self, frozen: &Frozen, outcome: Outcome, answer: &mut Option<Response>) -> Awaited {
         let name = frozen.name(self.endpoint);
         let id = &self.notes.request_id;
         match outcome {
@@ -429,16 +432,15 @@ impl ReturnWay {
         }
         let headers = response.headers_mut();
         keep_cookies_private(headers);
-        let id = spare::copied(self.notes.request_id.as_bytes());
-        if let Ok(id) = HeaderValue::from_maybe_shared(id) {
+        if let Ok(id) = HeaderValue::from_bytes(self.notes.request_id.as_bytes()) {
             headers.insert(request_id::X_REQUEST_ID, id);
         }
-        // Few fields are looked at sooner than one is looked up.
         if !headers.keys().any(|name| name == X_CONTENT_TYPE_OPTIONS) {
             headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         }
-        if self.is_head || has_no_body(response.status()) {
-            strip_body(response, self.is_head);
+        let never = has_no_body(response.status());
+        if self.is_head || never {
+            strip_body(response, self.is_head && !never);
         }
         if let Some(line) = self.line.take() {
             frozen.log_access(&line, &self.notes.request_id, response);
@@ -457,19 +459,16 @@ impl Future for Call {
 
 impl Call {
     /// The answer where it is, for whoever makes something else of it. Empty once it was taken.
-    pub(crate) fn poll_answer(&mut self, cx: &mut TaskContext<'_>) -> Poll<&mut Answer> {
-        if let State::Waiting(waiting) = &mut self.0 {
+    pub(crate) fn poll_answer(&mut self, cx: &mut TaskContext<'_>) -> Poll<&mut Option<Response>> {
+        if let Some(waiting) = &mut self.waiting {
             let response = match waiting.poll(cx) {
                 Poll::Ready(response) => response,
                 Poll::Pending => ready!(waiting.overdue(cx)),
             };
-            self.0 = State::Answered(Some(response));
+            self.answer = Some(response);
+            self.waiting = None;
         }
-        match &mut self.0 {
-            State::Answered(answer) => Poll::Ready(answer),
-            // It was answered above.
-            State::Waiting(_) => Poll::Pending,
-        }
+        Poll::Ready(&mut self.answer)
     }
 }
 
@@ -521,7 +520,7 @@ impl Waiting {
         } = self;
         let mut answer = None;
         loop {
-            let progress = match step.take() {
+            let awaited = match step.take() {
                 Some(Step::Deciding {
                     mut request,
                     next,
@@ -591,7 +590,7 @@ impl Waiting {
                 }
                 None => return Poll::Ready(answer.unwrap_or_else(asked_again)),
             };
-            *step = progress;
+            *step = awaited;
         }
     }
 }

@@ -196,7 +196,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        spare::keep(std::mem::take(&mut self.head.headers));
+        spare::keep(&mut self.head.headers);
     }
 }
 

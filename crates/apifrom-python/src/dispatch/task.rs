@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyTuple};
 
 use super::Queued;
@@ -117,19 +118,22 @@ fn call_soon<'py>(
     bound.call(arguments, Some(&options))
 }
 
-/// A task of a loop that is not ours, made as that loop makes its tasks.
+/// A task of a loop that is not ours, made as that loop makes its tasks. It does not end that loop.
 fn guest_task<'py>(
     local: &Local,
     coroutine: &Bound<'py, PyAny>,
     name: &Bound<'py, PyAny>,
     context: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    static CONTAINED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = coroutine.py();
     let options = PyDict::new(py);
     options.set_item(intern!(py, "name"), name)?;
     options.set_item(intern!(py, "context"), context)?;
+    let contained = CONTAINED.import(py, "apifrom._guest", "Contained")?;
+    let contained = ffi::call(contained, [coroutine])?;
     let event_loop = local.python().event_loop(py);
-    event_loop.call_method(intern!(py, "create_task"), (coroutine,), Some(&options))
+    event_loop.call_method(intern!(py, "create_task"), (contained,), Some(&options))
 }
 
 /// Stands in for `call_soon` of `event_loop` while a task is built, and keeps what may be its first step:

@@ -11,6 +11,8 @@
 //! # Deployment
 //! Without `trusted_hosts` any name is answered, and a link built from it is the caller's choice.
 
+use std::cell::Cell;
+
 use http::Version;
 use http::header::HOST;
 use http::uri::Authority;
@@ -19,7 +21,7 @@ use crate::error::ConfigError;
 use crate::rejection::Rejection;
 use crate::request::Head;
 
-/// The longest name that DNS has, and a dot at its end.
+/// The longest name that is looked at; DNS has none that is longer (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 255;
 
 /// The hosts that may be asked for.
@@ -101,7 +103,9 @@ impl TrustedHosts {
             }
             (None, None) => return Err(refused("the request names no host")),
         };
-        let name = host_of(text).ok_or_else(|| refused("the host is malformed"))?;
+        let name = known_host(text)
+            .or_else(|| remembered(text))
+            .ok_or_else(|| refused("the host is malformed"))?;
         if self.patterns.is_empty() || self.trusts(name) {
             Ok(())
         } else {
@@ -126,6 +130,52 @@ impl TrustedHosts {
 
 fn refused(detail: &'static str) -> Rejection {
     Rejection::bad_request("bad_host", detail)
+}
+
+/// The host that was well formed last, which most requests name again.
+#[derive(Clone, Copy)]
+struct Known {
+    text: [u8; Known::ROOM],
+    length: u8,
+    name: u8,
+}
+
+impl Known {
+    const ROOM: usize = 46;
+    /// Longer than its room, so it is no text at all.
+    const NONE: Self = Self {
+        text: [0; Self::ROOM],
+        length: u8::MAX,
+        name: 0,
+    };
+
+    fn of(text: &[u8], name: &[u8]) -> Option<Self> {
+        let mut known = Self::NONE;
+        known.text.get_mut(..text.len())?.copy_from_slice(text);
+        known.length = u8::try_from(text.len()).ok()?;
+        known.name = u8::try_from(name.len()).ok()?;
+        Some(known)
+    }
+}
+
+thread_local! {
+    static KNOWN: Cell<Known> = const { Cell::new(Known::NONE) };
+}
+
+/// What [`host_of`] says of `text`, where that is known already.
+fn known_host(text: &[u8]) -> Option<&[u8]> {
+    let known = KNOWN.get();
+    let is_known = known.text.get(..known.length.into()) == Some(text);
+    is_known.then(|| text.get(..known.name.into()))?
+}
+
+/// What [`host_of`] says of `text`, which is known from then on where it is well formed and short.
+fn remembered(text: &[u8]) -> Option<&[u8]> {
+    let name = host_of(text)?;
+    if let Some(known) = Known::of(text, name) {
+        KNOWN.set(known);
+    }
+    Some(name)
 }
 
 /// The name in `host[:port]`, when the whole is well formed, and so ASCII.
@@ -235,6 +285,22 @@ mod tests {
         ] {
             assert_eq!(h11(&[bad]), "bad_host", "{bad}");
         }
+        // What was asked for before is judged as it was then, and changes nothing for others.
+        for (host, judged) in [
+            ("b:8", "ok"),
+            ("b:", "ok"),
+            ("b", "ok"),
+            ("b:x", "bad_host"),
+        ] {
+            for given in [host, host, "a.example", host, ""] {
+                let judged = match given {
+                    "" => "bad_host",
+                    "a.example" => "ok",
+                    _ => judged,
+                };
+                assert_eq!(h11(&[given]), judged, "{given}");
+            }
+        }
         let long = "a".repeat(MAX_NAME);
         assert_eq!(h11(&[&long]), "ok");
         assert_eq!(h11(&[&format!("{long}:80")]), "ok");
@@ -280,6 +346,17 @@ mod tests {
         ] {
             assert_eq!(asks(good), "ok", "{good}");
         }
+        // Known to be well formed, from a server that answers to any; trusted only where it is listed.
+        assert_eq!(
+            code(
+                &TrustedHosts::default(),
+                Version::HTTP_11,
+                "/",
+                &["other.example"]
+            ),
+            "ok"
+        );
+        assert_eq!(asks("other.example"), "untrusted_host");
         for bad in [
             "example.com.evil",
             "evilexample.com",

@@ -97,7 +97,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) fn with_type(body: ResponseBody, content_type: HeaderValue) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    *headers = spare::headers();
+    spare::furnish(headers);
     headers.insert(CONTENT_TYPE, content_type);
     response
 }

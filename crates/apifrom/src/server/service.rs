@@ -59,25 +59,26 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let peer = Arc::clone(&self.peer);
         let multiplexed = head.version >= Version::HTTP_2;
         let mut closes = false;
-        let step = match wire::check(&head, self.shared.max_header_fields) {
-            Ok(wire::Body::AtOnce) => Step::Gathering(Box::pin(gathered(
-                Arc::clone(&self.shared),
-                head,
-                body,
-                peer,
-            ))),
+        let mut gathering: Option<Gathering> = None;
+        let call = match wire::check(&head, self.shared.max_header_fields) {
+            Ok(wire::Body::AtOnce) => {
+                let shared = Arc::clone(&self.shared);
+                gathering = Some(Box::pin(gathered(shared, head, body, peer)));
+                Call::default()
+            }
             Ok(wire::Body::WhenAsked) => {
                 let body = Body::wire(body, Some(self.shared.timeouts.body));
-                Step::Calling(self.shared.engine.call(head, body, peer))
+                self.shared.engine.call(head, body, peer)
             }
             Err(why) => {
                 // What comes behind a request that can be read in two ways is nobody's.
                 closes = !multiplexed;
-                Step::Calling(self.shared.engine.refuse(head, peer, why))
+                self.shared.engine.refuse(head, peer, why)
             }
         };
         Answer {
-            step,
+            gathering,
+            call,
             underway: Some(underway),
             closes,
             multiplexed,
@@ -114,29 +115,26 @@ impl Drop for Underway {
 
 /// The answer to one request, awaited.
 pub(super) struct Answer {
-    step: Step,
+    /// Where a body is read first; `call` is what it comes to.
+    gathering: Option<Gathering>,
+    call: Call,
     underway: Option<Underway>,
     closes: bool,
     multiplexed: bool,
 }
 
-enum Step {
-    Gathering(Pin<Box<dyn Future<Output = Call> + Send>>),
-    Calling(Call),
-}
+type Gathering = Pin<Box<dyn Future<Output = Call> + Send>>;
 
 impl Future for Answer {
     type Output = Result<Response<WireBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Step::Gathering(gathered) = &mut this.step {
-            this.step = Step::Calling(ready!(gathered.as_mut().poll(cx)));
+        if let Some(gathering) = &mut this.gathering {
+            this.call = ready!(gathering.as_mut().poll(cx));
+            this.gathering = None;
         }
-        let Step::Calling(call) = &mut this.step else {
-            return Poll::Pending;
-        };
-        let answer = ready!(call.poll_answer(cx));
+        let answer = ready!(this.call.poll_answer(cx));
         if let (true, Some(response)) = (this.closes, answer.as_mut()) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
@@ -147,12 +145,16 @@ impl Future for Answer {
             None
         };
         let underway = this.underway.take();
-        let response = answer.take().unwrap_or_else(asked_again);
-        Poll::Ready(Ok(response.map(|body| WireBody {
+        let body = |body| WireBody {
             body,
             pieces: flow.map(|flow| Box::new(Pieces::of(flow))),
             underway,
-        })))
+        };
+        // In two arms, because an answer that is put together from both is copied once more.
+        Poll::Ready(Ok(match answer.take() {
+            Some(response) => response.map(body),
+            None => asked_again().map(body),
+        }))
     }
 }
 
