@@ -290,3 +290,20 @@ def test_a_session_function_that_fails_lets_nobody_pass(caplog):
     assert "ZeroDivisionError" in caplog.text
     with pytest.raises(ConfigurationError, match=r"csrf\.session"):
         Example(session="sid").app.freeze()
+    for session in (lambda: "x", lambda request, other: "x"):
+        with pytest.raises(ConfigurationError, match=r"csrf\.session: expected a function of one"):
+            Example(session=session).app.freeze()
+
+
+def test_what_a_session_function_raises_is_logged_without_the_session(caplog):
+    example = Example(session=lambda request: int(request.cookies["sid"]))
+    with TestClient(example.app) as client:
+        for answer in (
+            client.get("/form", cookies={"sid": "hunter2"}),
+            client.post("/form", cookies={"sid": "hunter2"}),
+        ):
+            assert answer.status_code == 503
+    assert "answered 503: ValueError at " in caplog.text
+    assert "hunter2" not in caplog.text
+    assert all("hunter2" not in str(record.__dict__) for record in caplog.records)
+    assert example.calls == []

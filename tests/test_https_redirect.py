@@ -98,6 +98,7 @@ def test_host_and_port_can_be_declared():
         ({}, "host"),
         ({"host": "https://a.example"}, "host"),
         ({"host": 7}, "host"),
+        ({"host": "*.a.example"}, "host"),
         ({"host": "a.example", "port": 0}, "port"),
         ({"host": "a.example", "port": 70_000}, "port"),
     ],

@@ -69,6 +69,18 @@ def test_a_token_of_the_server_is_let_in(server, kind):
         assert app.calls[0]["aud"] == "my-api"
 
 
+def test_a_token_that_keys_verify_is_not_held_back_by_a_neighbour_who_guesses(server):
+    app = example(server)
+    with TestClient(app) as client:
+        guesses = [
+            client.get("/", headers=bearer(f"guess-{number}")).status_code for number in range(101)
+        ]
+        assert guesses == [401] * 100 + [429]
+        assert client.get("/", headers=bearer(server.token("jwt", "read"))).status_code == 200
+        assert client.get("/", headers=bearer("guess-more")).status_code == 429
+    assert len(app.calls) == 1
+
+
 @pytest.mark.parametrize("kind", ["jwt", "opaque"])
 def test_a_token_without_the_scope_is_known_and_may_not(server, kind):
     app = example(server)

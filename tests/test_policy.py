@@ -94,6 +94,40 @@ def test_a_policy_that_fails_refuses_and_is_in_the_log(caplog):
     assert app.calls == []
 
 
+def test_a_policy_that_fails_hides_what_a_denial_would_hide(caplog):
+    def of_known_owner(document_id: int, request) -> bool:
+        return OWNERS[document_id] == request.state.api_key
+
+    same = {"type", "title", "status", "detail"}
+    with TestClient(example(of_known_owner, hide=True)) as client:
+        answers = [
+            client.post("/documents/2", json={"text": "a"}, headers=ADA),
+            client.post("/documents/3", json={"text": "a"}, headers=ADA),
+            client.post("/nowhere", json={"text": "a"}, headers=ADA),
+        ]
+    assert [answer.status_code for answer in answers] == [404] * 3
+    shown = [{name: answer.json()[name] for name in same} for answer in answers]
+    assert shown == [shown[0]] * 3
+    assert len({tuple(answer.headers) for answer in answers}) == 1
+    assert "failed and was answered 404: KeyError: 3" in caplog.text
+
+
+def test_where_one_of_several_policies_hides_no_failure_shows_what_is_there():
+    def fails(request) -> bool:
+        raise RuntimeError("no database")
+
+    app = API()
+
+    @app.get("/documents/{document_id}")
+    @api_key_required(api_keys=KEYS, policy=fails)
+    @api_key_required(api_keys=KEYS, policy=of_owner, hide=True, name="owner")
+    def handler(document_id: int, request):
+        return "read"
+
+    with TestClient(app) as client:
+        assert client.get("/documents/1", headers=ADA).status_code == 404
+
+
 @pytest.mark.parametrize("value", [1, "yes", None, [], object(), asyncio.sleep])
 def test_only_true_lets_pass(value, caplog):
     app = example(lambda request: value)

@@ -208,6 +208,11 @@ def test_a_key_that_is_no_function_stops_the_start(key):
         ({"storage": "redis"}, ["redis_url"]),
         ({"storage": "disk"}, ["storage"]),
         ({"redis_url": "redis://127.0.0.1"}, ["redis_url"]),
+        ({"on_failure": "local"}, ["on_failure"]),
+        ({"on_failure": "closed", "storage": "memory"}, ["on_failure"]),
+        ({"on_failure": "insecure_open", "limit": 0}, ["on_failure", "limit"]),
+        ({"on_failure": "", "storage": "redis"}, ["on_failure", "redis_url"]),
+        ({"on_failure": 0, "storage": "redis"}, ["on_failure", "redis_url"]),
     ],
 )
 def test_mistakes_stop_the_start_and_name_every_field(options, fields):

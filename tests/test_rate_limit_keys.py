@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import time
 import types
 
@@ -99,7 +100,6 @@ def forbids(request):
         pytest.param(lambda request: True, id="bool"),
         pytest.param(lambda request: 1.5, id="float"),
         pytest.param(lambda request: ("a", None), id="none in a tuple"),
-        pytest.param(lambda: "a", id="no parameter"),
     ],
 )
 def test_a_key_function_that_fails_lets_nobody_pass(key, caplog):
@@ -112,6 +112,45 @@ def test_a_key_function_that_fails_lets_nobody_pass(key, caplog):
     assert calls == []
     assert "failed with" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+async def converts_later(request):
+    await asyncio.sleep(0)
+    return int(request.headers["x-key"])
+
+
+class Unformatted(int):
+    def __format__(self, form):
+        raise ValueError(f"hunter{int(self)}")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(lambda request: int(request.headers["x-key"]), id="def"),
+        pytest.param(converts_later, id="async def"),
+        pytest.param(lambda request: Unformatted(2), id="value"),
+    ],
+)
+def test_what_a_key_function_raises_is_logged_without_what_was_sent(key, caplog):
+    with TestClient(example([], key_func=key)) as client:
+        assert client.get("/", headers={"x-key": "hunter2"}).status_code == 503
+    assert re.search(r"answered 503: ValueError at .*test_rate_limit_keys\.py:\d+", caplog.text)
+    assert "hunter2" not in caplog.text
+    assert all("hunter2" not in str(record.__dict__) for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [lambda: "a", lambda request, address: "a", functools.partial(lambda a, b: "a", 1, 2)],
+    ids=["none", "two", "partial"],
+)
+def test_a_key_function_of_other_arguments_stops_the_start(key):
+    expected = (
+        r"rate_limit\.key_func: expected a function of one argument, the request; it takes \("
+    )
+    with pytest.raises(ConfigurationError, match=expected):
+        example([], key_func=key).freeze()
 
 
 def test_an_identity_counts_wherever_it_comes_from_once_it_was_let_in():
@@ -200,6 +239,7 @@ def test_a_routers_limit_is_shared_by_its_endpoints():
         pytest.param("5/minute", {"cost": 0}, "cost", id="free"),
         pytest.param("5/minute", {"key": 5}, "key_func", id="key"),
         pytest.param("5/minute", {"key": yields}, "key_func", id="generator"),
+        pytest.param("5/minute", {"on_failure": "closed"}, "on_failure", id="nothing to fail"),
         pytest.param("5/minute", {"key": yields_later}, "key_func", id="async generator"),
     ],
 )

@@ -49,6 +49,15 @@ def test_a_token_is_revoked_by_whoever_holds_it_and_by_its_subject():
     assert calls == ["one", "two"]
 
 
+def test_a_token_in_the_place_of_its_id_is_an_error():
+    revocation = Revocation()
+    token = create_jwt_token({"sub": "ada"}, SECRET, jti="one")
+    with pytest.raises(ValueError, match="expected the jti of a token, found a token") as raised:
+        revocation.revoke(token)
+    assert token not in str(raised.value)
+    revocation.revoke("one.two.three")
+
+
 def test_what_no_token_can_mean_is_an_error():
     revocation = Revocation(max_entries=1)
     for wrong in ("", {"sub": "ada"}, {"jti": "x", "exp": -1}):

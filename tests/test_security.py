@@ -276,6 +276,14 @@ def test_a_contradictory_api_does_not_start(config, message):
         ({"api_keys": KEYS, "scopes": "read"}, "scopes: expected a list of texts"),
         ({"api_keys": KEYS, "realm": "caf\u00e9"}, "realm: expected printable ASCII"),
         ({"api_keys": KEYS, "name": "not a name"}, "name: expected letters"),
+        ({"api_keys": 7}, "api_keys: expected a dict"),
+        ({"api_keys": "hunter2"}, "api_keys: expected a dict"),
+        ({"api_keys": ["hunter2"]}, "api_keys: expected a dict"),
+        ({"api_keys": [("hunter2", ["read"])]}, "api_keys: expected a dict"),
+        ({"api_keys": {"SHA256:" + 64 * "a": []}}, "api_keys[0]: expected sha256: in lower case"),
+        ({"api_keys": KEYS, "header_name": "Cookie"}, "header_name: is a header that browsers"),
+        ({"api_keys": KEYS, "header_name": "origin"}, "header_name: is a header that browsers"),
+        ({"api_keys": KEYS, "cookie_name": "a;b"}, "cookie_name: expected the name of a cookie"),
     ],
 )
 def test_what_is_wrong_with_a_declaration_names_its_field(options, message):
@@ -421,14 +429,24 @@ def test_public_needs_a_reason():
 def test_what_is_no_protection_is_refused_at_once():
     for wrong in [
         lambda: Router(auth="key"),
+        lambda: Router(auth=""),
+        lambda: Router(auth=0),
+        lambda: API(auth=""),
+        lambda: API(auth={}),
+        lambda: API(auth=False),
         lambda: Router(scopes="read"),
         lambda: API(auth=[keys]),
         lambda: keys()(3),
     ]:
         with pytest.raises(TypeError):
             wrong()
-    with pytest.raises(TypeError, match="auth_methods"):
-        multi_auth_required([keys(), "jwt"])
+    for methods in [[keys(), "jwt"], 7, "", {}, {keys(): 1}, iter([keys()])]:
+        with pytest.raises(TypeError, match="auth_methods: expected what jwt_required"):
+            multi_auth_required(methods)
+    for auth in ("", {}, 0, "hunter2"):
+        with pytest.raises(TypeError, match="auth: expected what jwt_required") as raised:
+            API(auth=auth)
+        assert "hunter2" not in str(raised.value)
     app = API()
 
     @app.get("/")

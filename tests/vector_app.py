@@ -35,6 +35,12 @@ def tags(tag: list[int] = []) -> list[int]:  # noqa: B006 - never changed
     return tag
 
 
+@app.get("/labels")
+def labels(label: Annotated[list[str], Query(min_length=2, max_length=3)]) -> list[str]:
+    calls.append("labels")
+    return label
+
+
 @app.get("/who")
 def who(x_token: Annotated[str, Header()], session: Annotated[str | None, Cookie()] = None) -> dict:
     calls.append("who")

@@ -53,6 +53,7 @@ __all__ = [
     "Row",
     "Rows",
     "Secret",
+    "Spelling",
     "Sql",
     "StartError",
     "StreamingResponse",
@@ -1174,6 +1175,24 @@ class EmailCheck:
 
     def __call__(self, value: str) -> str:
         """Returns the address in its normal form, or raises what `fallback` raises."""
+
+@final
+class Spelling:
+    """The one spelling that a value of a kind has where all is text."""
+
+    def __new__(cls, kind: str) -> Spelling:
+        """Knows the spelling of `kind`.
+
+        Args:
+            kind: `int`, `float` or `bool`, which are converted; `decimal`, `date` or `datetime`,
+                of which the text is returned.
+        """
+
+    def __call__(self, value: object) -> Any:
+        """Returns the value of a text, or the text, or raises a `PydanticKnownError`.
+
+        Whatever is no text is returned as it is.
+        """
 
 @final
 class Transaction:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import types
+import typing
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from apifrom import _depends, _email, _registry
 from apifrom._registry import Declaration
+from apifrom._returns import _STREAMS, _members
 from apifrom._signature import Parameter, Problem
 from apifrom.parameters import MISSING
 
@@ -39,6 +42,7 @@ def describe(
     try:
         captures = _captures(declaration.route)
         flat, gate = _depends.flatten(function, captures, [policy.function for policy in policies])
+        _check_pieces(flat.returns)
         endpoint = {
             **_called(declaration, flat),
             "protections": own,
@@ -60,17 +64,54 @@ def describe(
 
 
 def _called(declaration: Declaration, flat: _depends.Flat) -> dict[str, Any]:
-    is_async = inspect.iscoroutinefunction(flat.call)
+    asks = {"request", "file"}
+    asked = zip(flat.parameters, flat.sees_async, strict=True)
+    parameters = [_parameter(parameter, sees_async) for parameter, sees_async in asked]
     return {
         "name": declaration.name,
         "route": declaration.route,
         "methods": list(declaration.methods),
         "call": flat.call,
-        "is_async": is_async,
-        "sees_async": is_async or inspect.isasyncgenfunction(flat.call),
-        "parameters": [_parameter(parameter) for parameter in flat.parameters],
+        "is_async": flat.is_async,
+        "sees_async": any(each["sees_async"] for each in parameters if each["source"] in asks),
+        "parameters": parameters,
         "returns": flat.returns,
     }
+
+
+def _check_pieces(returns: Any) -> None:
+    """Refuses a stream whose pieces could not be sent.
+
+    Raises:
+        Problem: Says what to write instead.
+    """
+    for member in _members(returns):
+        if get_origin(member) not in _STREAMS:
+            continue
+        for piece in get_args(member)[:1]:
+            if _is_piece(piece):
+                continue
+            name = getattr(piece, "__name__", piece)
+            raise Problem(
+                f"it is annotated to stream {name}, and a stream is made of str or bytes; return "
+                f"list[{name}], or yield each one as text"
+            )
+
+
+def _is_piece(annotation: Any) -> bool:
+    """False where a value is known to be neither text nor bytes."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _is_piece(get_args(annotation)[0])
+    if origin in {Union, types.UnionType}:
+        return all(map(_is_piece, get_args(annotation)))
+    if origin is Literal:
+        return all(_is_piece(type(value)) for value in get_args(annotation))
+    if isinstance(annotation, typing.NewType):
+        return _is_piece(annotation.__supertype__)
+    kind = origin or annotation
+    pieces = (str, bytes, bytearray, memoryview)
+    return kind in {Any, object} or not isinstance(kind, type) or issubclass(kind, pieces)
 
 
 def _source(function: object) -> tuple[str, int] | None:
@@ -88,7 +129,7 @@ def _captures(route: str) -> list[str]:
     ]
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
+def _parameter(parameter: Parameter, sees_async: bool) -> dict[str, Any]:
     from_elsewhere = {"request", "depends", "loaded"}
     needs_pydantic = parameter.kind is None and parameter.source not in from_elsewhere
     strict, validator = _validator(parameter) if needs_pydantic else (True, None)
@@ -105,6 +146,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "strict": strict,
         "constraints": parameter.constraints,
         "keyword": parameter.keyword,
+        "sees_async": sees_async,
     }
 
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apifrom.api import API
 
-__all__ = ["Lifespan"]
+__all__ = ["Lifespan", "hooks"]
+
+
+def hooks(given: Iterable[Callable[[], Any]], argument: str) -> list[Callable[[], Any]]:
+    """The functions of an argument that takes a list of them.
+
+    Raises:
+        TypeError: It is no list.
+    """
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{argument}: expected a list of functions, found {type(given).__name__}")
+    return list(given)
 
 
 class Lifespan:
@@ -30,6 +41,25 @@ class Lifespan:
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
         self._stack = contextlib.AsyncExitStack()
+
+    def mistakes(self) -> list[tuple[str, str]]:
+        """What is wrong with the parts, by the argument."""
+        found: list[tuple[str, str]] = []
+        manager: Any = self._lifespan
+        if manager is not None and not callable(manager):
+            found.append(("lifespan", f"expected a function, found {type(manager).__name__}"))
+        elif inspect.isgeneratorfunction(manager) or inspect.isasyncgenfunction(manager):
+            found.append(("lifespan", "put contextlib.asynccontextmanager above the function"))
+        for argument, given in (
+            ("on_startup", self._on_startup),
+            ("on_shutdown", self._on_shutdown),
+        ):
+            found += [
+                (f"{argument}[{place}]", f"expected a function, found {type(hook).__name__}")
+                for place, hook in enumerate(given)
+                if not callable(hook)
+            ]
+        return found
 
     async def start(self) -> None:
         """Enters the context manager, then calls the start-up functions in their order.

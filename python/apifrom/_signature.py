@@ -8,8 +8,10 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
+from apifrom import _texts
+from apifrom._texts import Problem, without_none
 from apifrom.parameters import MISSING, Body, Depends, _Source
 from apifrom.requests import Request, SyncRequest
 from apifrom.uploads import SyncUploadFile, UploadFile
@@ -17,11 +19,6 @@ from apifrom.uploads import SyncUploadFile, UploadFile
 __all__ = ["Parameter", "Problem", "Signature", "read"]
 
 _SCALARS = {int: "int", float: "float", bool: "bool", str: "str"}
-_NONE = type(None)
-
-
-class Problem(Exception):
-    """A signature that cannot be bound: what is wrong and how to mend it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -34,7 +31,7 @@ class Parameter:
         wire: The name on the wire.
         kind: `int`, `float`, `bool` or `str` where the engine converts, `upload` or `bytes` for a
             file; `None` where Pydantic does.
-        many: True for a list of values.
+        many: True for a list or a set of values.
         optional: True where the type also takes `None`.
         default: The value where nothing was sent, or `MISSING`.
         annotation: The type, with what `Annotated` adds, for Pydantic.
@@ -111,7 +108,8 @@ def _parameter(given: inspect.Parameter, annotation: Any, captures: list[str]) -
         annotation = MISSING
     default = MISSING if given.default is inspect.Parameter.empty else given.default
     annotation, marker = _marker(name, annotation)
-    if isinstance(default, _Source | Depends):
+    if _is_marker(default):
+        default = _instance(name, default)
         if marker is not None:
             raise Problem(f"the parameter {name!r} has two sources, {marker!r} and {default!r}")
         marker, default = default, MISSING
@@ -129,6 +127,11 @@ def _parameter(given: inspect.Parameter, annotation: Any, captures: list[str]) -
         keyword=given.kind is inspect.Parameter.KEYWORD_ONLY,
     )
     if isinstance(marker, Depends):
+        if not callable(marker.function):
+            raise Problem(
+                f"the parameter {name!r} depends on {_name(type(marker.function))}, which cannot "
+                "be called; name a function in Depends(…)"
+            )
         parameter.source, parameter.depends = "depends", marker.function
         return parameter
     if _is_request(name, annotation, captures, marker):
@@ -140,10 +143,14 @@ def _parameter(given: inspect.Parameter, annotation: Any, captures: list[str]) -
 
 def _marker(name: str, annotation: Any) -> tuple[Any, _Source | Depends | None]:
     """Takes our marker out of `Annotated`; what is left there is Pydantic's."""
-    if get_origin(annotation) is not Annotated:
-        return annotation, None
-    inner, *extras = get_args(annotation)
-    markers = [_instance(extra) for extra in extras if _is_marker(extra)]
+    is_annotated = get_origin(annotation) is Annotated
+    inner, *extras = get_args(annotation) if is_annotated else (annotation,)
+    if (hidden := _hidden(inner)) is not None:
+        raise Problem(
+            f"the parameter {name!r} has {hidden!r} inside its type, where it says nothing; write "
+            "it around the whole: Annotated[…, …]"
+        )
+    markers = [_instance(name, extra) for extra in extras if _is_marker(extra)]
     if len(markers) > 1:
         raise Problem(f"the parameter {name!r} has two sources, {markers[0]!r} and {markers[1]!r}")
     rest = tuple(extra for extra in extras if not _is_marker(extra))
@@ -152,13 +159,25 @@ def _marker(name: str, annotation: Any) -> tuple[Any, _Source | Depends | None]:
     return inner, markers[0] if markers else None
 
 
+def _hidden(annotation: Any) -> _Source | Depends | None:
+    """A marker of ours anywhere in a type."""
+    is_literal = get_origin(annotation) is Literal
+    for part in () if is_literal else get_args(annotation):
+        found = part if _is_marker(part) else _hidden(part)
+        if found is not None:
+            return cast("_Source | Depends", found)
+    return None
+
+
 def _is_marker(extra: object) -> bool:
-    if isinstance(extra, _Source | Depends):
-        return True
-    return isinstance(extra, type) and issubclass(extra, _Source)
+    if isinstance(extra, type):
+        return issubclass(extra, _Source | Depends)
+    return isinstance(extra, _Source | Depends)
 
 
-def _instance(marker: Any) -> _Source | Depends:
+def _instance(name: str, marker: Any) -> _Source | Depends:
+    if marker is Depends:
+        raise Problem(f"the parameter {name!r} depends on nothing; name a function in Depends(…)")
     made: _Source | Depends = marker() if isinstance(marker, type) else marker
     return made
 
@@ -192,23 +211,22 @@ def _place(parameter: Parameter, marker: _Source | None, captures: list[str]) ->
     if parameter.source == "file" or (not parameter.source and _file_kind(annotation) == "upload"):
         _place_file(parameter, annotation)
         return
-    _classify(parameter, annotation)
+    _, parameter.optional = without_none(annotation)
     if not parameter.source:
-        parameter.source = "query" if _fits_text(annotation) else "body"
-    if parameter.source == "body":
-        parameter.kind, parameter.many = None, False
-        if parameter.constraints:
-            # Bounds on a whole body are Pydantic's to check.
-            parameter.annotation = _constrained(annotation, parameter.constraints)
-            parameter.constraints = {}
-    elif not _fits_text(annotation):
+        parameter.source = "query" if _texts.fits(annotation) else "body"
+    is_body = parameter.source == "body"
+    if not is_body and not _texts.fits(annotation):
         raise Problem(
             f"the parameter {name!r} comes from the {parameter.source} and is a "
             f"{_name(annotation)}, which no text converts to"
         )
-    elif parameter.kind is None and parameter.constraints:
-        parameter.annotation = _constrained(annotation, parameter.constraints)
+    _texts.check_bounds(name, annotation, parameter.constraints, body=is_body)
+    if is_body:
+        # Bounds on a whole body are Pydantic's to check.
+        parameter.annotation = _texts.bounded(annotation, parameter.constraints)
         parameter.constraints = {}
+    else:
+        _classify(parameter, annotation)
     if parameter.source == "path" and parameter.many:
         raise Problem(f"the capture {name!r} is one value and cannot be a list")
     if parameter.source == "path" and parameter.default is not MISSING:
@@ -218,7 +236,7 @@ def _place(parameter: Parameter, marker: _Source | None, captures: list[str]) ->
 
 
 def _place_file(parameter: Parameter, annotation: Any) -> None:
-    inner, parameter.optional = _without_none(annotation)
+    inner, parameter.optional = without_none(annotation)
     parameter.source = "file"
     parameter.many = inner is list or get_origin(inner) is list
     parameter.kind = _file_kind(annotation)
@@ -231,7 +249,7 @@ def _place_file(parameter: Parameter, annotation: Any) -> None:
 
 def _file_kind(annotation: Any) -> str | None:
     """How a file of this annotation is handed over, if it is one."""
-    inner, _ = _without_none(annotation)
+    inner, _ = without_none(annotation)
     if get_origin(inner) is list:
         (inner,) = get_args(inner)
     if inner in {UploadFile, SyncUploadFile}:
@@ -244,71 +262,27 @@ def _wire(name: str, source: str) -> str:
 
 
 def _classify(parameter: Parameter, annotation: Any) -> None:
-    """Finds out whether the engine converts the value by itself."""
-    inner, parameter.optional = _without_none(annotation)
-    if get_origin(inner) is list and (arguments := get_args(inner)):
-        parameter.many = True
-        parameter.kind = _SCALARS.get(arguments[0])
-    elif inner is list:
-        parameter.many, parameter.kind = True, "str"
-    else:
-        parameter.kind = _SCALARS.get(inner) if isinstance(inner, type) else None
-
-
-def _without_none(annotation: Any) -> tuple[Any, bool]:
-    if get_origin(annotation) in {Union, types.UnionType}:
-        members = [member for member in get_args(annotation) if member is not _NONE]
-        if len(members) < len(get_args(annotation)) and len(members) == 1:
-            return members[0], True
-        if len(members) < len(get_args(annotation)):
-            return Union[tuple(members)], True  # noqa: UP007 - built from a list
-    return annotation, False
-
-
-def _fits_text(annotation: Any) -> bool:
-    """True for types that a value of a query, header or cookie can become."""
-    inner, _ = _without_none(annotation)
-    origin = get_origin(inner)
-    if origin is Annotated:
-        return _fits_text(get_args(inner)[0])
-    if origin is Literal:
-        return True
-    if origin in {Union, types.UnionType}:
-        return all(_fits_text(member) for member in get_args(inner))
-    if origin in {list, set, frozenset}:
-        return all(_fits_text(member) for member in get_args(inner))
-    if not isinstance(inner, type):
-        return isinstance(inner, typing.NewType) and _fits_text(inner.__supertype__)
-    if inner in _SCALARS or inner is list or inner is bytes:
-        return True
-    return _is_text_type(inner)
-
-
-def _is_text_type(kind: type) -> bool:
-    """Enumerations, and the standard library's types that are written as text."""
-    bases = {(base.__module__, base.__qualname__) for base in kind.__mro__}
-    return bool(
-        bases
-        & {
-            ("enum", "Enum"),
-            ("uuid", "UUID"),
-            ("decimal", "Decimal"),
-            ("datetime", "date"),
-            ("datetime", "time"),
-            ("datetime", "timedelta"),
-            ("ipaddress", "IPv4Address"),
-            ("ipaddress", "IPv6Address"),
-            ("pathlib", "PurePath"),
-            ("pydantic.networks", "_BaseUrl"),
-            ("pydantic.networks", "EmailStr"),
+    """Finds out whether the engine converts the value by itself, and prepares it for Pydantic."""
+    many = _texts.items_of(annotation)
+    parameter.many = many is not None
+    inner, stated = None, {}
+    if many is None:
+        inner, stated = _texts.plain(annotation) or (None, {})
+    elif many.container is list and not many.extras:
+        inner = many.item
+    if isinstance(inner, type) and not stated.keys() & parameter.constraints.keys():
+        parameter.kind = _SCALARS.get(inner)
+    if parameter.kind is None:
+        bounds, parameter.constraints = parameter.constraints, {}
+        parameter.annotation = _texts.prepared(parameter.name, annotation, bounds)
+        return
+    parameter.constraints |= stated
+    if parameter.many:
+        # Lengths of a list count its items; the other bounds are those of each item.
+        bounds = parameter.constraints
+        parameter.constraints = {
+            bound.replace("_length", "_items"): limit for bound, limit in bounds.items()
         }
-    )
-
-
-def _constrained(annotation: Any, constraints: dict[str, Any]) -> Any:
-    from pydantic import Field  # noqa: PLC0415 - only where the program's types need it
-
-    return Annotated[annotation, Field(**constraints)]
 
 
 def _name(annotation: Any) -> str:

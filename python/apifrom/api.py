@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from apifrom import _apifrom, _registry
 from apifrom._asgi import Application, Receive, Scope, Send
 from apifrom._endpoint import describe
-from apifrom._lifespan import Lifespan
+from apifrom._lifespan import Lifespan, hooks
 from apifrom.exceptions import ConfigurationError
 from apifrom.routing import Endpoints, decorator, given_methods
 from apifrom.security import Protection, protections
@@ -54,7 +54,7 @@ def api(
     """
     module = sys._getframe(1).f_globals
     options = {"max_body_size": max_body_size, "blocking": blocking}
-    keep = _registry.declared.append
+    keep = _registry.declare
     return decorator(keep, module, route, given_methods(method, methods), options)
 
 
@@ -112,6 +112,9 @@ class API(Endpoints):
             lifespan: An async context manager over the whole run, given this API.
             on_startup: Functions to call on each worker before its first request.
             on_shutdown: Functions to call on each worker after its last request.
+
+        Raises:
+            TypeError: `auth` is no protection, or one of the last two no list.
         """
         super().__init__()
         self.module = sys._getframe(1).f_globals
@@ -135,8 +138,8 @@ class API(Endpoints):
         }
         self._middleware: list[object] = []
         self._lifespan = lifespan
-        self._on_startup = list(on_startup)
-        self._on_shutdown = list(on_shutdown)
+        self._on_startup = hooks(on_startup, "on_startup")
+        self._on_shutdown = hooks(on_shutdown, "on_shutdown")
         self._frozen: _apifrom.Engine | None = None
         self._application = Application(self)
         _registry.apis.add(self)
@@ -228,10 +231,6 @@ class API(Endpoints):
         self._config["development"] = True
         self._on_startup.append(ready)
 
-    def _refuse_when_started(self, what: str) -> None:
-        if self._frozen is not None:
-            raise RuntimeError(f"{what}: the API has started, so nothing can be added to it")
-
     def thaw(self) -> None:
         """Lets go of the frozen engine and its connections: other processes serve."""
         self._frozen = None
@@ -268,6 +267,8 @@ class API(Endpoints):
         endpoints = []
         served = [*claimed, *self.declarations()]
         errors.extend(_registry.unreached(served))
+        errors.extend(_registry.unheeded(served))
+        errors.extend(self.lifespan().mistakes())
         for declaration in served:
             endpoint, found = describe(declaration, self._config["auth"])
             errors.extend(found)
@@ -282,6 +283,9 @@ class API(Endpoints):
             errors.extend(refusals(self))
         if errors or engine is None:
             raise ConfigurationError(errors)
+        _registry.serve(served)
+        for each in self.routers():
+            each.has_started = True
         return engine
 
     def _is_strict(self) -> bool:

@@ -293,7 +293,7 @@ class RateLimitMiddleware(_Declared):
         key_func: Callable[[Any], Any] | Literal["identity"] | None = None,
         storage: str = "memory",
         redis_url: str | Secret | None = None,
-        on_failure: Literal["local", "closed", "insecure_open"] = "local",
+        on_failure: Literal["local", "closed", "insecure_open"] | None = None,
         headers: bool = True,
         max_keys: int = 1_000_000,
         cost: int = 1,
@@ -313,8 +313,9 @@ class RateLimitMiddleware(_Declared):
                 all processes and hosts that ask the server count together.
             redis_url: The Redis or Valkey server, `redis://user:password@host:6379/0` (`rediss` for
                 TLS, `unix` for a socket).
-            on_failure: What is done while that server is away: `"local"` counts in each process,
-                `"closed"` refuses with 503, `"insecure_open"` lets everybody pass.
+            on_failure: What is done while that server is away: `"local"` (or `None`) counts in each
+                process, `"closed"` refuses with 503, `"insecure_open"` lets everybody pass. Only
+                with `storage="redis"`.
             headers: Says on every answer how much is left: `X-RateLimit-Limit`, `-Remaining` and
                 `-Reset` (seconds until all is back), `RateLimit` and `RateLimit-Policy`.
             max_keys: How many clients are counted apart. Beyond it new clients share counters,
@@ -343,7 +344,7 @@ def rate_limit(
     max_keys: int = 1_000_000,
     storage: str = "memory",
     redis_url: str | Secret | None = None,
-    on_failure: Literal["local", "closed", "insecure_open"] = "local",
+    on_failure: Literal["local", "closed", "insecure_open"] | None = None,
 ) -> Callable[[_F], _F]:
     """Limits the calls of one endpoint, beside what the API and its routers allow; stackable.
 

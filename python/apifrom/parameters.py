@@ -67,9 +67,12 @@ class _Source:
             lt: The value must be less than this.
             le: The value must be this or less.
             multiple_of: The value must be a multiple of this.
-            min_length: The fewest characters (or items of a list).
-            max_length: The most characters (or items of a list).
+            min_length: The fewest characters, or items of a list or a set.
+            max_length: The most characters, or items of a list or a set.
             pattern: A regular expression that must be found in the value.
+
+        But for the lengths, bounds of a list are those of each item. A bound that says nothing of
+        the parameter's type is an error at the start.
         """
         self.default = default
         self.alias = alias
@@ -145,7 +148,9 @@ class Depends:
 
     The function's own parameters are bound like a handler's; one function is called once for a
     request, however many parameters ask for it. A generator function yields the value once and
-    goes on after the handler returned.
+    goes on after the handler returned, or, where the handler is a generator or returns one, when
+    its stream has ended or the client has gone; it hears of an exception where it yielded. What
+    goes into a `StreamingResponse` outlives it.
     """
 
     __slots__ = ("function",)
@@ -154,7 +159,8 @@ class Depends:
         """Depends on `function`.
 
         Args:
-            function: A `def`, an `async def`, or a generator function of either kind.
+            function: A `def`, an `async def`, a generator function of either kind, or an object
+                that is called like one.
         """
         self.function = function
 

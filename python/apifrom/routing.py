@@ -22,6 +22,7 @@ class Endpoints:
 
     def __init__(self) -> None:
         """Begins without endpoints."""
+        self.has_started = False
         self._declared: list[Declaration] = []
         self._routers: list[Router] = []
 
@@ -60,11 +61,25 @@ class Endpoints:
         return self._with("DELETE", route, options)
 
     def router(self, router: Router) -> None:
-        """Adds the endpoints of a router."""
+        """Adds the endpoints of a router.
+
+        Raises:
+            RuntimeError: The API has started already.
+            TypeError: `router` is none.
+            ValueError: This stands in `router`, or is it.
+        """
         self._refuse_when_started("router")
         if not isinstance(router, Router):
             raise TypeError(f"expected a Router, found {type(router).__name__}")
+        if any(each is self for each in router.routers()):
+            raise ValueError(f"{router!r} cannot stand in itself")
         self._routers.append(router)
+
+    def routers(self) -> Iterator[Endpoints]:
+        """This, and the routers below."""
+        yield self
+        for router in self._routers:
+            yield from router.routers()
 
     def declarations(self) -> Iterator[Declaration]:
         """The endpoints that were declared here and in the routers below."""
@@ -85,7 +100,8 @@ class Endpoints:
         self._declared.append(declaration)
 
     def _refuse_when_started(self, what: str) -> None:
-        """Raises where nothing can be added any more."""
+        if self.has_started:
+            raise RuntimeError(f"{what}: the API has started, so nothing can be added to it")
 
 
 class Router(Endpoints):
@@ -123,10 +139,13 @@ class Router(Endpoints):
                 `RateLimitMiddleware`. Of several, each holds.
 
         Raises:
-            TypeError: `auth` is no protection, `scopes` no list, or `limit` no limit.
+            TypeError: `prefix` is no text, `auth` no protection, `scopes` no list, or `limit` no
+                limit.
         """
-        if isinstance(scopes, str):
-            raise TypeError(f"scopes: expected a list of texts, found {scopes!r}")
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix: expected text, found {prefix!r}")
+        if not isinstance(scopes, list | tuple):
+            raise TypeError(f"scopes: expected a list of texts, found {type(scopes).__name__}")
         super().__init__()
         self.prefix = prefix
         self.auth = protections(auth, "auth")
@@ -155,7 +174,15 @@ def decorator(
     methods: Sequence[str],
     options: dict[str, Any],
 ) -> Callable[[_F], _F]:
-    """What `@api` returns: keeps the declaration, and gives the function back as it was."""
+    """What `@api` returns: keeps the declaration, and gives the function back as it was.
+
+    Raises:
+        TypeError: `route` is no text.
+    """
+    if not isinstance(route, str):
+        raise TypeError(
+            f"route: expected a path template, such as '/users/{{id}}', found {route!r}"
+        )
 
     def declare(function: _F) -> _F:
         keep(Declaration(function, route, tuple(methods), options, module))
@@ -169,10 +196,12 @@ def given_methods(method: str | None, methods: Iterable[str] | None) -> tuple[st
     """The methods of an endpoint, GET where none is named.
 
     Raises:
-        TypeError: Both arguments are given.
+        TypeError: Both arguments are given, or `methods` is no list.
     """
     if method is not None and methods is not None:
         raise TypeError("give either method= or methods=, not both")
+    if not isinstance(methods, str | list | tuple | set | frozenset | None):
+        raise TypeError(f"methods: expected a list of texts, found {type(methods).__name__}")
     if methods is not None:
         return (methods,) if isinstance(methods, str) else tuple(methods)
     return ("GET",) if method is None else (method,)

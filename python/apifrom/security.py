@@ -90,10 +90,12 @@ class Protection:
         """Keeps what was declared; the functions of this module are what makes protections.
 
         Raises:
-            TypeError: `policy` cannot be called, or `hide` stands alone.
+            TypeError: `policy` cannot be called, or `hide` is no truth value or stands alone.
         """
         if policy is not None and not callable(policy):
-            raise TypeError(f"{declared_as}(policy=…): expected a function, found {policy!r}")
+            raise TypeError(f"{declared_as}(policy=…): expected a function, found {_kind(policy)}")
+        if not isinstance(hide, bool):
+            raise TypeError(f"{declared_as}(hide=…): expected True or False, found {_kind(hide)}")
         if hide and policy is None:
             raise TypeError(
                 f"{declared_as}(hide=True) hides what policy= denies, and there is none"
@@ -116,8 +118,9 @@ class Protection:
         Raises:
             TypeError: `function` cannot be called.
         """
-        if not callable(function):
-            raise TypeError(f"{self.declared_as}(…) protects a function, not {function!r}")
+        given: object = function
+        if not callable(given) and not isinstance(given, classmethod):
+            raise TypeError(f"{self.declared_as}(…) protects a function, not {_kind(function)}")
         _registry.protect(function, self, sys._getframe(1).f_globals)
         return function
 
@@ -191,7 +194,7 @@ def jwt_required(
         algorithm: The algorithms that tokens may be signed with: `HS256`, `RS256`, `PS256`,
             `ES256`, each also with 384 and 512, and `EdDSA`. Defaults to `HS256`.
         token_location: `header`, `query` or `cookie`.
-        header_name: The header that holds the token.
+        header_name: The header that holds the token; none that browsers write by themselves.
         header_type: The scheme before the token; empty where the header holds the token alone.
         verify_exp: A token must have `exp`, and it must not have passed.
         verify_aud: `aud` must name an `audience`. Defaults to whether there is one.
@@ -207,8 +210,8 @@ def jwt_required(
         stale_max: How old, in seconds, such keys may become while they cannot be fetched.
         query_name: The query field that holds the token.
         cookie_name: The cookie that holds the token.
-        audience: The names that `aud` may hold.
-        issuer: The names that `iss` may hold.
+        audience: The names that `aud` may hold; an empty list is a start-up error.
+        issuer: The names that `iss` may hold; an empty list is a start-up error.
         leeway: Seconds for which a token is still good after its expiry.
         access_token_header: The header with the access token that `at_hash` belongs to.
         access_token_cookie: The cookie with that access token.
@@ -229,7 +232,7 @@ def jwt_required(
     """
     options = {
         "secret": secret,
-        "keys": None if keys is None else list(keys),
+        "keys": _kept(keys),
         "jwks_url": jwks_url,
         "stale_max": stale_max,
         "algorithm": algorithm,
@@ -305,6 +308,8 @@ def create_jwt_token(
         "kid": kid,
         "access_token": access_token,
     }
+    if not isinstance(payload, Mapping):
+        raise TypeError(f"payload: expected a dict, found {_kind(payload)}")
     return _apifrom.create_jwt_token(dict(payload), options)
 
 
@@ -345,7 +350,7 @@ def basic_auth_required(
         A decorator, which is a value as well.
     """
     options = {
-        "credentials": None if credentials is None else dict(credentials),
+        "credentials": _kept(credentials),
         "realm": realm,
         "lookup": lookup,
         "cache_ttl": cache_ttl,
@@ -377,7 +382,8 @@ def api_key_required(
         api_keys: The keys, each with the scopes that it holds. A key may be given as `sha256:` and
             the 64 hexadecimal digits of its digest.
         scopes: The scopes that a key must hold; one that lacks one is answered with 403.
-        header_name: The header that holds the key; None to look at none.
+        header_name: The header that holds the key, none that browsers write by themselves; None to
+            look at none.
         query_param_name: The query field that holds the key. A query stands in the logs of every
             proxy on the way.
         cookie_name: The cookie that holds the key.
@@ -398,7 +404,7 @@ def api_key_required(
         A decorator, which is a value as well.
     """
     options = {
-        "api_keys": None if api_keys is None else dict(api_keys),
+        "api_keys": _kept(api_keys),
         "scopes": scopes,
         "header_name": header_name,
         "query_param_name": query_param_name,
@@ -468,13 +474,13 @@ def oauth2_required(
         A decorator, which is a value as well.
     """
     options = {
-        "config": None if config is None else dict(config),
+        "config": _kept(config),
         "scopes": scopes,
         "issuer": issuer,
         "jwks_url": jwks_url,
         "introspection_url": introspection_url,
         "audience": audience,
-        "token_types": list(token_types),
+        "token_types": _kept(token_types),
         "cache_ttl": cache_ttl,
         "stale_max": stale_max,
         "redis_url": redis_url,
@@ -512,11 +518,17 @@ def multi_auth_required(
         A decorator, which is a value as well.
 
     Raises:
-        TypeError: One of them is no protection, or has a policy of its own.
+        TypeError: `auth_methods` is no list of protections, or one of them has a policy of its own.
     """
     methods = protections(auth_methods, "auth_methods")
-    kind = "all" if require_all else "any"
-    return Protection(kind, "multi_auth_required", methods=methods, policy=policy, hide=hide)
+    return Protection(
+        "multi",
+        "multi_auth_required",
+        {"require_all": require_all},
+        methods=methods,
+        policy=policy,
+        hide=hide,
+    )
 
 
 def public(reason: str) -> Callable[[_F], _F]:
@@ -549,11 +561,23 @@ def protections(given: Protection | Sequence[Protection] | None, argument: str) 
     """
     if given is None:
         return []
-    listed = [given] if isinstance(given, Protection) else list(given)
-    for each in listed:
+    listed = [given] if isinstance(given, Protection) else given
+    for each in listed if isinstance(listed, list | tuple) else [listed]:
         if not isinstance(each, Protection):
             raise TypeError(
-                f"{argument}: expected what jwt_required(…) and its like return, "
-                f"found {type(each).__name__}"
+                f"{argument}: expected what jwt_required(…) and its like return, or a list of it, "
+                f"found {_kind(each)}"
             )
-    return listed
+    return list(listed)
+
+
+def _kept(given: object) -> object:
+    """A copy of a mapping or a list, which may change later; anything else as it is."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    return list(given) if isinstance(given, list | tuple) else given
+
+
+def _kind(given: object) -> str:
+    """What errors call a value that they must not show."""
+    return type(given).__name__

@@ -206,6 +206,11 @@ impl Declaration {
             .iter()
             .find(|(known, _)| *known == name);
         if let Some((_, shape)) = known {
+            if let (Shape::OneOrEach, Expr::Array(ExprArray { elems, .. })) = (shape, &value)
+                && elems.is_empty()
+            {
+                return mistakes.at(&value, format!("`{name}` needs at least one"));
+            }
             self.options.push((key, *shape, value));
         } else if own_options(kind).contains(&name.as_str()) {
             self.own.push((key, value));

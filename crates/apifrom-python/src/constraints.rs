@@ -28,6 +28,8 @@ pub(crate) fn read(given: &Bound<'_, PyDict>) -> PyResult<Constraints> {
             "multiple_of" => constraints.multiple_of = Some(step(&value).ok_or_else(wrong)?),
             "min_length" => constraints.min_length = Some(value.extract().map_err(|_| wrong())?),
             "max_length" => constraints.max_length = Some(value.extract().map_err(|_| wrong())?),
+            "min_items" => constraints.min_items = Some(value.extract().map_err(|_| wrong())?),
+            "max_items" => constraints.max_items = Some(value.extract().map_err(|_| wrong())?),
             "pattern" => constraints.pattern = Some(Arc::new(Expression::new(&value)?)),
             _ => return Err(wrong()),
         }

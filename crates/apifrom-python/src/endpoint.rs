@@ -5,6 +5,7 @@ use std::sync::Arc;
 use apifrom::extract::convert::ScalarKind;
 use apifrom::extract::{Parameter, Source};
 use apifrom::{ConfigErrors, Protection};
+use http::HeaderName;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -328,7 +329,13 @@ impl Described {
                 });
                 return self.add_file(given, required, default);
             }
-            _ => Source::Query,
+            "query" => Source::Query,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "the parameter {:?} has the source {other:?}, which is none",
+                    text("name")?
+                )));
+            }
         };
         let kind = match text("kind").unwrap_or_default().as_str() {
             "int" => ScalarKind::Int,
@@ -337,6 +344,9 @@ impl Described {
             _ => ScalarKind::Str,
         };
         let wire = text("wire")?;
+        if matches!(source, Source::Header | Source::Cookie) {
+            check_token(&text("name")?, &wire, source)?;
+        }
         let capture = captures(&self.route)
             .position(|name| name == wire)
             .unwrap_or_default();
@@ -391,6 +401,19 @@ fn is_keyword(parameter: &Bound<'_, PyAny>) -> bool {
         .get_item("keyword")
         .and_then(|value| value.extract())
         .unwrap_or(false)
+}
+
+/// RFC 9110 §5.1 and RFC 6265 §4.1.1: the names of headers and of cookies are tokens. Nothing that
+/// is sent has any other.
+fn check_token(name: &str, wire: &str, source: Source) -> PyResult<()> {
+    if HeaderName::from_bytes(wire.as_bytes()).is_ok() {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!(
+        "the parameter {name:?} asks for the {} {wire:?}, which cannot be sent; a name is made of \
+         ASCII letters, digits and !#$%&'*+-.^_`|~",
+        source.location().as_str()
+    )))
 }
 
 /// The names of a route's captures, as the engine counts them.

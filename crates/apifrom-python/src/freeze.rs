@@ -539,7 +539,9 @@ fn spec(
         spec = spec.protect(protection);
     }
     if let Some(policy) = policy {
-        spec = spec.policy(policy, false);
+        // Which of several failed is not known: where one hides, none may show what is there.
+        let hide = policy.hides.contains(&true);
+        spec = spec.policy(policy, hide);
     }
     spec = surround.on_endpoint(spec, places, limits);
     let mut router = Router::new("").scopes(guarded.scopes);

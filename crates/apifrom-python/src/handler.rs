@@ -355,7 +355,11 @@ impl Invocation {
         let Some(validator) = validator else {
             return Ok(value);
         };
-        match validator.text(&value)? {
+        let verdict = match bound {
+            BoundValue::Many(_) => validator.texts(&value)?,
+            BoundValue::One(_) | BoundValue::Absent => validator.text(&value)?,
+        };
+        match verdict {
             Ok(value) => Ok(value),
             Err(error) => {
                 let parameter = self.plan.parameters.get(index);
@@ -448,7 +452,7 @@ impl Plan {
     }
 }
 
-fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
     Ok(match value {
         Value::Int(number) => number.into_pyobject(py)?.into_any(),
         Value::BigInt(text) => py.get_type::<PyInt>().call1((text.as_str(),))?,

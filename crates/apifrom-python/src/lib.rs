@@ -32,6 +32,7 @@ mod request;
 mod responses;
 mod security;
 mod serve;
+mod spelling;
 mod stream;
 mod surround;
 mod testing;
@@ -78,6 +79,8 @@ mod _apifrom {
     };
     #[pymodule_export]
     use crate::serve::{PyAssignment, PySupervisor, StartError, serve};
+    #[pymodule_export]
+    use crate::spelling::Spelling;
     #[pymodule_export]
     use crate::testing::TestServer;
 }

@@ -5,7 +5,8 @@
 //!    the policy that denied.
 //! 2. They are shown the head, who calls, and converted captures, query, headers and cookies. What
 //!    does not convert is 422, as it is for the handler.
-//! 3. An `HTTPException` is the answer. Any other exception is in the log, and denies.
+//! 3. An `HTTPException` is the answer. Any other exception is in the log, and denies: as if there were
+//!    nothing where any of them hides.
 
 use std::sync::Arc;
 

@@ -285,9 +285,9 @@ fn read_csrf(
     fields.texts("trusted_origins", &mut csrf.trusted_origins);
     let mut session = None;
     if let Some(function) = fields.some("session") {
-        session = DeclaredKey::read(&function)?;
-        if session.is_none() {
-            fields.note("session", "expected a function of the request, or None");
+        match DeclaredKey::read(&function)? {
+            Ok(read) => session = Some(read),
+            Err(why) => fields.note("session", why),
         }
     }
     fields.finish(|_| None);
@@ -330,13 +330,15 @@ fn read_rate_limit(
             .is_ok_and(|name| name == "identity")
         {
             limit = limit.by_identity();
+        } else if !function.is_callable() {
+            fields.note(
+                "key_func",
+                "expected a function of the request, \"identity\" or None",
+            );
         } else {
-            key = DeclaredKey::read(&function)?;
-            if key.is_none() {
-                fields.note(
-                    "key_func",
-                    "expected a function of the request, \"identity\" or None",
-                );
+            match DeclaredKey::read(&function)? {
+                Ok(read) => key = Some(read),
+                Err(why) => fields.note("key_func", why),
             }
         }
     }
@@ -350,19 +352,30 @@ fn read_rate_limit(
 
 fn read_store(limit: RateLimit, storage: &str, fields: &mut Fields<'_, '_>) -> RateLimit {
     let url = fields.some("redis_url");
-    let mut on_failure = String::from("local");
-    fields.text("on_failure", &mut on_failure);
-    let on_failure = match on_failure.as_str() {
-        "local" => OnFailure::Local,
-        "closed" => OnFailure::Closed,
-        "insecure_open" => OnFailure::InsecureOpen,
-        other => {
-            let message =
-                format!("expected \"local\", \"closed\" or \"insecure_open\", found {other:?}");
-            fields.note("on_failure", message);
-            OnFailure::Local
+    let mut on_failure = None;
+    if fields.some_is_next("on_failure") {
+        // What is no text is noted, and leaves the default.
+        let mut given = String::from("local");
+        fields.text("on_failure", &mut given);
+        on_failure = match given.as_str() {
+            "local" => Some(OnFailure::Local),
+            "closed" => Some(OnFailure::Closed),
+            "insecure_open" => Some(OnFailure::InsecureOpen),
+            other => {
+                let message =
+                    format!("expected \"local\", \"closed\" or \"insecure_open\", found {other:?}");
+                fields.note("on_failure", message);
+                None
+            }
+        };
+        if storage == "memory" {
+            fields.note(
+                "on_failure",
+                "is of no use with storage \"memory\", which is never away",
+            );
+            on_failure = None;
         }
-    };
+    }
     match (storage, url) {
         ("memory", None) => limit,
         ("memory", Some(_)) => {
@@ -374,7 +387,11 @@ fn read_store(limit: RateLimit, storage: &str, fields: &mut Fields<'_, '_>) -> R
                 fields.note("redis_url", "expected text or a Secret");
                 return limit;
             };
-            limit.redis(url).on_failure(on_failure)
+            let limit = limit.redis(url);
+            match on_failure {
+                Some(on_failure) => limit.on_failure(on_failure),
+                None => limit,
+            }
         }
         ("redis", None) => {
             fields.note(

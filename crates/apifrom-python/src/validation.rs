@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use apifrom::violation::{Context, ContextValue, LocItem, Location, message};
 use apifrom::{Violation, Violations};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -15,6 +16,7 @@ use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 pub(crate) struct Validator {
     validate_json: Py<PyAny>,
     validate_strings: Py<PyAny>,
+    validate_python: Py<PyAny>,
     /// `strict=True`, where the model does not say otherwise.
     options: Option<Py<PyDict>>,
 }
@@ -36,6 +38,7 @@ impl Validator {
         Ok(Self {
             validate_json: validator.getattr(intern!(py, "validate_json"))?.unbind(),
             validate_strings: validator.getattr(intern!(py, "validate_strings"))?.unbind(),
+            validate_python: validator.getattr(intern!(py, "validate_python"))?.unbind(),
             options,
         })
     }
@@ -53,7 +56,7 @@ impl Validator {
         split(py, self.validate_json.bind(py).call((text,), options))
     }
 
-    /// Validates what came as text: a string, or a list of them.
+    /// Validates what came as a text.
     ///
     /// # Errors
     /// As [`Validator::json`].
@@ -63,6 +66,18 @@ impl Validator {
     ) -> PyResult<Result<Bound<'py, PyAny>, PyErr>> {
         let py = value.py();
         split(py, self.validate_strings.bind(py).call1((value,)))
+    }
+
+    /// Validates a list of texts, each of which its own validator reads.
+    ///
+    /// # Errors
+    /// As [`Validator::json`].
+    pub(crate) fn texts<'py>(
+        &self,
+        values: &Bound<'py, PyAny>,
+    ) -> PyResult<Result<Bound<'py, PyAny>, PyErr>> {
+        let py = values.py();
+        split(py, self.validate_python.bind(py).call1((values,)))
     }
 }
 
@@ -74,7 +89,21 @@ fn split<'py>(
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(error) if is_validation_error(py, &error) => Ok(Err(error)),
-        Err(error) => Err(error),
+        Err(error) => Err(without_value(py, error)),
+    }
+}
+
+/// What Pydantic raises where a bound stands on a type that has none ends with the value, which must
+/// reach no log.
+fn without_value(py: Python<'_>, error: PyErr) -> PyErr {
+    let text = error.value(py).to_string();
+    match text.split_once(" to supplied value ") {
+        Some((bound, _)) if bound.starts_with("Unable to apply constraint ") => {
+            PyTypeError::new_err(format!(
+                "{bound}: the value is of a type without such a bound"
+            ))
+        }
+        _ => error,
     }
 }
 

@@ -45,4 +45,8 @@ fn malformed() {}
 #[jwt_required(secret = SECRET, ApiKeyRequired::new())]
 fn base_last() {}
 
+#[api(route = "/k", method = "GET")]
+#[jwt_required(secret = SECRET, audience = [])]
+fn for_nobody() {}
+
 fn main() {}

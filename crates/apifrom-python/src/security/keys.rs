@@ -20,7 +20,11 @@ pub(super) fn read(given: &Bound<'_, PyAny>) -> Result<KeyText, &'static str> {
     if let Ok(bytes) = given.cast::<PyBytes>() {
         return Ok(KeyText::from(bytes.as_bytes()));
     }
-    let text = if given.is_instance_of::<PyDict>() {
+    let text = if let Ok(members) = given.cast::<PyDict>() {
+        let has = |name: &str| members.contains(name).unwrap_or(false);
+        if !has("kty") && !has("keys") {
+            return Err("expected a JWK or a JWK Set, found a dict without kty or keys");
+        }
         let json = given
             .py()
             .import("json")

@@ -150,6 +150,22 @@ fn since_epoch(given: &Bound<'_, PyAny>) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| out_of_range())
 }
 
+/// Nothing for a function that can be called with one argument; what it takes, for any other.
+///
+/// # Errors
+/// Python's own.
+pub(crate) fn takes_one(function: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let py = function.py();
+    let inspect = py.import("inspect")?;
+    match inspect.call_method1("signature", (function,)) {
+        Ok(signature) if signature.call_method1("bind", (py.None(),)).is_ok() => Ok(None),
+        Ok(signature) => Ok(Some(signature.to_string())),
+        // Some functions that are written in C have none to show.
+        Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// A function of the program's that is asked.
 #[derive(Clone)]
 pub(super) struct PythonLookup(Arc<Function>);
@@ -182,17 +198,10 @@ impl PythonLookup {
             )));
         }
         let inspect = py.import("inspect")?;
-        match inspect.call_method1("signature", (given,)) {
-            Ok(signature) => {
-                if signature.call_method1("bind", (py.None(),)).is_err() {
-                    return Err(PyTypeError::new_err(format!(
-                        "expected a function of one argument, {argument}; it takes {signature}"
-                    )));
-                }
-            }
-            // Some functions that are written in C have none to show.
-            Err(error) if error.is_instance_of::<PyValueError>(py) => {}
-            Err(error) => return Err(error),
+        if let Some(signature) = takes_one(given)? {
+            return Err(PyTypeError::new_err(format!(
+                "expected a function of one argument, {argument}; it takes {signature}"
+            )));
         }
         let is = |kind: &str, function: &Bound<'_, PyAny>| {
             inspect.call_method1(kind, (function,))?.is_truthy()

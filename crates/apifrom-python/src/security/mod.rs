@@ -9,7 +9,7 @@ mod revocation;
 mod secret_text;
 mod token;
 
-pub(crate) use self::lookup::PyKeyRecord;
+pub(crate) use self::lookup::{PyKeyRecord, takes_one};
 pub(crate) use self::revocation::PyRevocation;
 pub(crate) use self::secret_text::{PySecret, secret, text_of};
 pub(crate) use self::token::{
@@ -71,19 +71,20 @@ impl Protections {
         } else {
             format!("{path}.{declared_as}")
         };
-        let read = match kind.as_str() {
-            "any" | "all" => {
-                let methods = self.read(&given.getattr("methods")?, &path, errors)?;
-                Some(if kind == "any" {
-                    Protection::Any(methods)
-                } else {
-                    Protection::All(methods)
-                })
-            }
-            _ => {
-                let options = given.getattr("options")?.cast_into::<PyDict>()?;
-                method(&kind, &options, &path, errors)?
-            }
+        let options = given.getattr("options")?.cast_into::<PyDict>()?;
+        let read = if kind == "multi" {
+            let methods = self.read(&given.getattr("methods")?, &path, errors)?;
+            let mut fields = Fields::new(&options, path, errors)?;
+            let mut all = false;
+            fields.flag("require_all", &mut all);
+            fields.finish(|_| None);
+            Some(if all {
+                Protection::All(methods)
+            } else {
+                Protection::Any(methods)
+            })
+        } else {
+            method(&kind, &options, &path, errors)?
         };
         self.known.insert(address, read.clone());
         Ok(read)
@@ -173,11 +174,20 @@ fn jwt(fields: &mut Fields<'_, '_>) -> JwtRequired {
             method = set(method, verify);
         }
     }
-    for audience in fields.text_or_texts("audience").unwrap_or_default() {
-        method = method.audience(audience);
-    }
-    for issuer in fields.text_or_texts("issuer").unwrap_or_default() {
-        method = method.issuer(issuer);
+    for (name, set) in [
+        ("audience", JwtRequired::audience as fn(_, String) -> _),
+        ("issuer", JwtRequired::issuer),
+    ] {
+        let Some(names) = fields.text_or_texts(name) else {
+            continue;
+        };
+        // What is empty would be no check at all.
+        if names.is_empty() {
+            fields.note(name, "expected at least one name, found none");
+        }
+        for each in names {
+            method = set(method, each);
+        }
     }
     if let Some(revocation) = revocation(fields) {
         method = method.revocation(&revocation);
@@ -257,9 +267,9 @@ fn oauth2(fields: &mut Fields<'_, '_>) -> OAuth2Required {
     }
     let mut scopes = Vec::new();
     fields.texts("scopes", &mut scopes);
-    if let Some(types) = fields.text_or_texts("token_types") {
-        method = method.token_types(types);
-    }
+    let mut types = vec!["at+jwt".to_owned()];
+    fields.texts("token_types", &mut types);
+    method = method.token_types(types);
     if let Some(revocation) = revocation(fields) {
         method = method.revocation(&revocation);
     }

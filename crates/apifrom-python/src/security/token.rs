@@ -30,7 +30,7 @@ pub(crate) fn create_jwt_token(
         .ok_or_else(|| PyValueError::new_err("secret: expected a secret, found none"))?;
     let key = keys::read(&secret).map_err(|why| PyTypeError::new_err(format!("secret: {why}")))?;
     let algorithm: String = match some("algorithm")? {
-        Some(algorithm) => algorithm.extract()?,
+        Some(algorithm) => text("algorithm", &algorithm)?,
         None => "HS256".to_owned(),
     };
     let delta = some("expires_delta")?
@@ -41,27 +41,33 @@ pub(crate) fn create_jwt_token(
         creator = match id.cast_exact::<PyBool>() {
             Ok(wanted) if wanted.is_true() => creator.random_jti(),
             Ok(_) => creator,
-            Err(_) => creator.jti(id.extract::<String>()?),
+            Err(_) => creator.jti(text("jti", &id)?),
         };
     }
     if let Some(issuer) = some("issuer")? {
-        creator = creator.issuer(issuer.extract::<String>()?);
+        creator = creator.issuer(text("issuer", &issuer)?);
     }
     if let Some(audience) = some("audience")? {
         let listed = if audience.is_instance_of::<PyString>() {
-            vec![audience.extract()?]
+            vec![text("audience", &audience)?]
         } else {
-            audience.extract::<Vec<String>>()?
+            let expected = |_| PyTypeError::new_err("audience: expected text, or a list of texts");
+            audience.extract::<Vec<String>>().map_err(expected)?
         };
+        if listed.is_empty() {
+            return Err(PyValueError::new_err(
+                "audience: expected at least one name, found none",
+            ));
+        }
         for each in listed {
             creator = creator.audience(each);
         }
     }
     if let Some(kid) = some("kid")? {
-        creator = creator.kid(kid.extract::<String>()?);
+        creator = creator.kid(text("kid", &kid)?);
     }
     if let Some(token) = some("access_token")? {
-        creator = creator.access_token(token.extract::<String>()?);
+        creator = creator.access_token(text("access_token", &token)?);
     }
     // The standard library refuses what JSON has no form for, and NaN where it is told to.
     let keywords = PyDict::new(py);
@@ -136,6 +142,13 @@ pub(crate) fn new_api_key() -> PyResult<(PySecret, String, String)> {
     let issued = IssuedKey::new().map_err(|error| PyOSError::new_err(error.to_string()))?;
     let key = PySecret { value: issued.key };
     Ok((key, issued.id, issued.digest))
+}
+
+/// The text of an option, which errors name and do not show.
+fn text(name: &str, given: &Bound<'_, PyAny>) -> PyResult<String> {
+    given
+        .extract()
+        .map_err(|_| PyTypeError::new_err(format!("{name}: expected text")))
 }
 
 /// A number of seconds, or a `timedelta`.

@@ -9,6 +9,9 @@
 //!    than a 64-bit float.
 //! 3. A boolean is `true`, `false`, `1` or `0`, in lower case.
 //! 4. A string is the text itself.
+//! 5. A [decimal](is_decimal) is an integer, and digits after a point where there are some: no
+//!    exponent, so that its length says how large it is. A [date](is_date) begins with year, month
+//!    and day, so that no number is one.
 //!
 //! What does not convert is a [`ConvertError`], whose [`kind`](ConvertError::kind) is the name that
 //! pydantic-core has for the rule. It becomes a violation (422) and never holds the text.
@@ -38,10 +41,12 @@ mod number;
 mod parameter;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use self::constraints::{Constraints, Pattern};
 pub use self::number::{Bound, Integer, Step};
 pub use self::parameter::FromParameter;
+pub use self::written::{is_date, is_decimal};
 
 /// How many digits an integer may have.
 const MAX_INTEGER_DIGITS: usize = 4300;
@@ -74,6 +79,16 @@ pub enum ConvertError {
     TooShort(usize),
     /// More characters than this.
     TooLong(usize),
+    /// Fewer items of a list than this.
+    TooFew(usize),
+    /// More items of a list than this.
+    TooMany(usize),
+    /// Not a decimal number.
+    Decimal,
+    /// Not a date.
+    Date,
+    /// Not a date, or a date and a time.
+    DateTime,
     /// Does not match the regular expression of this source.
     Pattern(String),
 }
@@ -94,6 +109,11 @@ impl ConvertError {
             Self::MultipleOf(_) => "multiple_of",
             Self::TooShort(_) => "string_too_short",
             Self::TooLong(_) => "string_too_long",
+            Self::TooFew(_) => "too_short",
+            Self::TooMany(_) => "too_long",
+            Self::Decimal => "decimal_parsing",
+            Self::Date => "date_parsing",
+            Self::DateTime => "datetime_parsing",
             Self::Pattern(_) => "string_pattern_mismatch",
         }
     }
@@ -112,7 +132,8 @@ impl Context for ConvertError {
             | (Self::LessThan(bound), "lt")
             | (Self::AtMost(bound), "le") => Some(bound.into()),
             (Self::MultipleOf(step), "multiple_of") => Some(step.into()),
-            (Self::TooShort(length), "min_length") | (Self::TooLong(length), "max_length") => Some(
+            (Self::TooShort(length) | Self::TooFew(length), "min_length")
+            | (Self::TooLong(length) | Self::TooMany(length), "max_length") => Some(
                 ContextValue::Integer(i64::try_from(*length).unwrap_or(i64::MAX)),
             ),
             (Self::Pattern(source), "pattern") => Some(ContextValue::Text(source.into())),

@@ -4,7 +4,8 @@
 //! 1. A parameter has one source, and nothing of another source ever fills it.
 //! 2. What was not sent is absent, or the violation `missing` where it is required.
 //! 3. A value that stands more than once is the violation `duplicate`, unless a list is asked for.
-//! 4. Each value is read by [`super::convert`], then held against its constraints.
+//! 4. Each value is read by [`super::convert`], then held against its constraints; a list against
+//!    how many items it may have.
 //! 5. Every violation of every parameter is found before anything is refused.
 //! 6. A query or form that cannot be decoded is 400: then nothing in it can be told apart.
 
@@ -103,18 +104,30 @@ impl Parameter {
                 violations.push(Violation::new(self.loc(), "duplicate", &()));
                 Bound::Absent
             }
-            (true, texts) => Bound::Many(
-                texts
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(index, text)| {
-                        let mut loc = self.loc();
-                        loc.push(LocItem::Index(index));
-                        self.read(text, loc, violations)
-                    })
-                    .collect(),
-            ),
+            (true, texts) => self.bind_all(texts, violations),
         }
+    }
+
+    /// As pydantic-core does: of what is too long no item is looked at, and of what has a wrong
+    /// item none is missed.
+    fn bind_all(&self, texts: &[Cow<'_, str>], violations: &mut Violations) -> Bound {
+        if let Err(error) = self.constraints.check_most(texts.len()) {
+            violations.push(error.at(self.loc()));
+            return Bound::Absent;
+        }
+        let items = texts.iter().enumerate().filter_map(|(index, text)| {
+            let mut loc = self.loc();
+            loc.push(LocItem::Index(index));
+            self.read(text, loc, violations)
+        });
+        let items: Vec<_> = items.collect();
+        if items.len() == texts.len()
+            && let Err(error) = self.constraints.check_least(items.len())
+        {
+            violations.push(error.at(self.loc()));
+            return Bound::Absent;
+        }
+        Bound::Many(items)
     }
 }
 

@@ -106,24 +106,17 @@ impl HttpsRedirect {
             errors.push(ConfigError::new(format!("https_redirect.{field}"), message));
         };
         match &self.host {
-            Some(host) => {
-                let is_host = host
-                    .parse::<Authority>()
-                    .is_ok_and(|authority| authority.host() == host && authority.as_str() == host);
-                if !is_host {
-                    note(
-                        "host",
-                        format!("expected a host name such as 'example.com', found {host:?}"),
-                    );
-                }
-            }
+            Some(host) if !is_host(host) => note(
+                "host",
+                format!("expected a host name such as 'example.com', found {host:?}"),
+            ),
             None if !site.lists_hosts => note(
                 "host",
                 "without trusted_hosts the caller would choose where to send others; list them \
                  there, or name one host here"
                     .to_owned(),
             ),
-            None => {}
+            Some(_) | None => {}
         }
         if self.port == 0 {
             note("port", "expected 1 to 65535, found 0".to_owned());
@@ -141,6 +134,19 @@ impl HttpsRedirect {
             spares_loopback: site.development,
         })
     }
+}
+
+/// True for a name or an address, without a port; a pattern is none.
+fn is_host(text: &str) -> bool {
+    let is_whole = text
+        .parse::<Authority>()
+        .is_ok_and(|authority| authority.host() == text && authority.as_str() == text);
+    let is_label = |label: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        !label.is_empty() && label.bytes().all(allowed)
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    is_whole && (text.starts_with('[') || name.split('.').all(is_label))
 }
 
 /// What the API says that the redirect has to know.

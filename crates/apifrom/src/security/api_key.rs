@@ -44,11 +44,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderName;
 
 use super::authenticator::{Attempt, Authenticator, Failure, FailureKind};
 use super::challenge::Challenge;
-use super::credential::{Place, Sent};
+use super::credential::{Place, Sent, cookie_named, header_named};
 use super::identity::{Identity, Method};
 use super::issued_key::{Form, form};
 use super::key_digest::KeyDigest;
@@ -62,6 +61,8 @@ use crate::secret::Secret;
 
 /// The most bytes a key may have.
 const MAX: usize = 1 << 10;
+/// What a digest begins with.
+const DIGEST: &str = "sha256:";
 /// A key of fewer bytes than this may be found by trying.
 const SHORT: usize = 16;
 
@@ -133,7 +134,8 @@ impl ApiKeyRequired {
         self
     }
 
-    /// The header that holds the key; `None` to look at none. Defaults to `X-API-Key`.
+    /// The header that holds the key, none that browsers write by themselves, such as `Cookie`; `None` to
+    /// look at none. Defaults to `X-API-Key`.
     pub fn header_name(mut self, name: Option<&str>) -> Self {
         self.header_name = name.map(str::to_owned);
         self
@@ -194,20 +196,20 @@ impl ApiKeyRequired {
     fn places(&self, compiling: &mut Compiling<'_>) -> Vec<Place> {
         let mut places = Vec::new();
         if let Some(name) = &self.header_name {
-            match HeaderName::from_bytes(name.as_bytes()) {
+            match header_named(name) {
                 Ok(name) => places.push(Place::Header(name)),
-                Err(_) => compiling.error("header_name", "expected the name of a header"),
+                Err(why) => compiling.error("header_name", why),
             }
         }
-        for (field, name) in [
-            ("query_param_name", &self.query_param_name),
-            ("cookie_name", &self.cookie_name),
-        ] {
-            match name.as_deref() {
-                None => {}
-                Some("") => compiling.error(field, "expected a name, found none"),
-                Some(name) if field == "cookie_name" => places.push(Place::Cookie(name.into())),
-                Some(name) => places.push(Place::Query(name.into())),
+        match self.query_param_name.as_deref() {
+            None => {}
+            Some("") => compiling.error("query_param_name", "expected a name, found none"),
+            Some(name) => places.push(Place::Query(name.into())),
+        }
+        if let Some(name) = &self.cookie_name {
+            match cookie_named(name) {
+                Ok(name) => places.push(Place::Cookie(name)),
+                Err(why) => compiling.error("cookie_name", why),
             }
         }
         if self.header_name.is_none() && places.is_empty() {
@@ -274,7 +276,7 @@ impl AuthMethod for ApiKeyRequired {
     }
 
     fn facts(&self) -> MethodFacts {
-        let is_digest = |key: &str| key.starts_with("sha256:");
+        let is_digest = |key: &str| key.starts_with(DIGEST);
         let plain = self.api_keys.iter().map(|(key, _)| key.expose());
         let plain: Vec<_> = plain.filter(|key| !is_digest(key)).collect();
         let guessable = |key: &&&String| key.len() < SHORT || is_guessable(key.as_bytes());
@@ -314,7 +316,7 @@ impl AuthMethod for ApiKeyRequired {
         let required: Vec<_> = self.scopes.iter().chain(scopes).collect();
         let holds = |held: &Vec<String>| required.iter().all(|one| held.contains(one));
         let plain = self.api_keys.iter();
-        let mut plain = plain.filter(|(key, _)| !key.expose().starts_with("sha256:"));
+        let mut plain = plain.filter(|(key, _)| !key.expose().starts_with(DIGEST));
         let found = match forgery {
             Forgery::Unknown => {
                 return Forged::Credential(place, "a-key-that-nobody-was-given".to_owned().into());
@@ -523,8 +525,15 @@ impl Inner {
 
 /// The digest of a key as a program declares it.
 fn declared(key: &str) -> Result<KeyDigest, &'static str> {
-    if let Some(hex) = key.strip_prefix("sha256:") {
+    if let Some(hex) = key.strip_prefix(DIGEST) {
         return KeyDigest::from_hex(hex).ok_or("expected 64 hexadecimal digits after sha256:");
+    }
+    // Taken for a key, it would be one that nobody has.
+    if key
+        .get(..DIGEST.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(DIGEST))
+    {
+        return Err("expected sha256: in lower case");
     }
     match key.len() {
         0 => Err("expected a key, found none"),

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{COOKIE, HeaderName};
+use http::header::{COOKIE, HeaderName, HeaderValue};
 
 use super::authenticator::{Attempt, FailureKind};
 use crate::cookie::{CookieLimits, Cookies, Found};
@@ -29,6 +29,85 @@ pub(in crate::security) enum Place {
     Query(Box<str>),
     /// A cookie.
     Cookie(Box<str>),
+}
+
+/// Headers that browsers write by themselves, or let any page write without asking (Fetch §2.2.2), beside
+/// those that begin as [`NOT_FOR_PROGRAMS`] says.
+const WRITTEN_BY_BROWSERS: [&str; 36] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "connection",
+    "content-language",
+    "content-length",
+    "content-type",
+    "cookie",
+    "cookie2",
+    "date",
+    "dnt",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "via",
+    "width",
+];
+const NOT_FOR_PROGRAMS: [&str; 3] = ["access-control-", "proxy-", "sec-"];
+const NO_COOKIE: &str =
+    "expected the name of a cookie: no spaces around it, and no `=` or `;` in it";
+
+/// The header that a declaration names for a credential. One that browsers write by themselves would
+/// prove nothing of who made them send it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::security) fn header_named(name: &str) -> Result<HeaderName, &'static str> {
+    let header =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| "expected the name of a header")?;
+    let text = header.as_str();
+    if WRITTEN_BY_BROWSERS.contains(&text)
+        || NOT_FOR_PROGRAMS.iter().any(|begin| text.starts_with(begin))
+    {
+        return Err(
+            "is a header that browsers write by themselves; expected another, or cookie_name",
+        );
+    }
+    Ok(header)
+}
+
+/// The cookie that a declaration names for a credential.
+///
+/// # Errors
+/// What is wrong with it: a request could never hold it.
+pub(in crate::security) fn cookie_named(name: &str) -> Result<Box<str>, &'static str> {
+    if name.is_empty() {
+        return Err("expected a name, found none");
+    }
+    let line = HeaderValue::from_str(&format!("{name}=1"));
+    let line = line.map_err(|_| NO_COOKIE)?;
+    match Cookies::parse([line.as_bytes()], &CookieLimits::default()) {
+        Ok(cookies) if matches!(cookies.find(name), Found::One("1")) => Ok(name.into()),
+        _ => Err(NO_COOKIE),
+    }
 }
 
 /// What stands at a place.
@@ -145,7 +224,7 @@ fn query<'a>(head: &'a Head, name: &str) -> Sent<'a> {
 
 fn cookie<'a>(head: &'a Head, name: &str) -> Sent<'a> {
     let lines = head.headers.get_all(COOKIE).iter();
-    let lines = lines.map(http::HeaderValue::as_bytes);
+    let lines = lines.map(HeaderValue::as_bytes);
     match Cookies::parse(lines, &CookieLimits::default()) {
         Err(_) => Sent::Malformed,
         Ok(cookies) => match cookies.find(name) {

@@ -189,7 +189,8 @@ impl JwtRequired {
         self
     }
 
-    /// The header that holds the token. Defaults to `Authorization`.
+    /// The header that holds the token; none that browsers write by themselves, such as `Cookie`. Defaults
+    /// to `Authorization`.
     pub fn header_name(mut self, name: impl Into<String>) -> Self {
         self.header_name = name.into();
         self

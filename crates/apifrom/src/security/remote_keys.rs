@@ -4,6 +4,7 @@
 //!    5 minutes old.
 //! 2. A token that names a key which is not there has them fetched anew, at most once in 30 seconds.
 //! 3. Fetching that fails leaves what is there in use, for as long as it is no older than `stale_max`.
+//!    Where nothing is there it is tried again after a second at the earliest, however many ask.
 //! 4. However many wait for them, they are fetched once at a time, and whoever misses a key meanwhile
 //!    waits for that.
 //! 5. A set is taken whole or not at all: it is JSON, at most 1 MiB, without two keys of one name, and
@@ -22,6 +23,8 @@ use crate::clock::Clock;
 const OLD: Duration = Duration::from_mins(5);
 /// How long a key that is not there has nothing fetched again.
 const COOLDOWN: Duration = Duration::from_secs(30);
+/// How long nothing is fetched again where fetching failed and nothing is there.
+pub(in crate::security) const PAUSE: Duration = Duration::from_secs(1);
 
 /// What tokens of a server that publishes its keys may be signed with.
 pub(in crate::security) const PUBLIC: [Algorithm; 10] = [
@@ -56,11 +59,22 @@ struct State {
 }
 
 impl State {
+    /// The keys, if they are there and no older than `stale_max`.
+    fn usable(&self, now: Duration, stale_max: Duration) -> Option<Arc<VerificationKeys>> {
+        let age = now.saturating_sub(self.fetched);
+        self.keys.clone().filter(|_| age <= stale_max)
+    }
+
     /// True where fetching was not tried within the cooldown.
     fn may_fetch(&self, now: Duration) -> bool {
+        self.was_tried_before(now, COOLDOWN)
+    }
+
+    /// True where fetching was not begun within `pause`.
+    fn was_tried_before(&self, now: Duration, pause: Duration) -> bool {
         // A clock that was put back must not keep it from being tried.
         self.tried
-            .is_none_or(|tried| now >= tried + COOLDOWN || now < tried)
+            .is_none_or(|tried| now >= tried + pause || now < tried)
     }
 }
 
@@ -121,27 +135,14 @@ impl RemoteKeys {
     ) -> Option<Arc<VerificationKeys>> {
         let now = self.clock.unix();
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let age = now.saturating_sub(state.fetched);
-        let keys = state.keys.clone().filter(|_| age <= self.stale_max)?;
-        let is_due = age >= OLD && state.may_fetch(now);
+        let keys = state.usable(now, self.stale_max)?;
+        let is_due = now.saturating_sub(state.fetched) >= OLD && state.may_fetch(now);
         drop(state);
         if is_due && !self.flights.is_open(&()) {
             // Where too much is under way the next request tries.
             drop(self.fetch(background));
         }
         Some(keys)
-    }
-
-    /// Whether a key that is not among `known` may be somewhere.
-    pub(in crate::security) fn may_know_more(&self, known: &Arc<VerificationKeys>) -> bool {
-        let is_fetched = self.flights.is_open(&());
-        let now = self.clock.unix();
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let is_known = state
-            .keys
-            .as_ref()
-            .is_some_and(|keys| Arc::ptr_eq(keys, known));
-        is_fetched || !is_known || state.may_fetch(now)
     }
 
     /// Where a key may be that is not among `known`.
@@ -166,7 +167,8 @@ impl RemoteKeys {
         }
     }
 
-    /// Fetches the keys, or waits for whoever does. Nothing when that fails, or too much is under way.
+    /// Fetches the keys, or waits for whoever does. Nothing when that fails or did a moment ago, or too
+    /// much is under way.
     pub(in crate::security) fn fetch(
         self: &Arc<Self>,
         background: &Background,
@@ -177,6 +179,16 @@ impl RemoteKeys {
                 keys: Arc::clone(self),
                 fetched: None,
             };
+            let now = self.clock.unix();
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            if !state.was_tried_before(now, PAUSE) {
+                // They may have come since this one looked.
+                let known = state.usable(now, self.stale_max);
+                drop(state);
+                fetching.land(known);
+                return fetched;
+            }
+            drop(state);
             // Where there is no room for it, it lands as it is dropped.
             let _ = background.spawn(move |client| async move {
                 let fetched = fetching.keys.ask(&client).await;

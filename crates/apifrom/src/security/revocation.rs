@@ -56,6 +56,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::authenticator::{Attempt, Failure, FailureKind};
+use super::jose::{decode, scan_object};
 use super::protection::Compiling;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
@@ -127,6 +128,9 @@ pub enum RevocationError {
     /// An id or a subject that no token can have.
     #[error("expected an id or a subject of 1 to 16384 bytes")]
     Name,
+    /// A token in the place of its id.
+    #[error("expected the jti of a token, found a token")]
+    Token,
     /// A moment that has not come.
     #[error("expected a moment that has passed")]
     Ahead,
@@ -222,6 +226,9 @@ impl Revocation {
     /// # Errors
     /// See [`RevocationError`]; then nothing was revoked.
     pub async fn revoke(&self, id: &str, expires: Option<Duration>) -> Result<(), RevocationError> {
+        if is_token(id) {
+            return Err(RevocationError::Token);
+        }
         let from = self.0.clock.unix();
         self.mark(&named(b"jti", id)?, Duration::MAX, from, expires)
             .await
@@ -394,6 +401,18 @@ impl Marks {
             issued,
         }
     }
+}
+
+/// True for a signed token (RFC 7515 §7.1): three parts of base64url, the first of them a JSON object.
+fn is_token(id: &str) -> bool {
+    let parts: Vec<_> = id.trim().split('.').map(str::as_bytes).collect();
+    let [header, payload, signature] = parts.as_slice() else {
+        return false;
+    };
+    let spells_bytes = |part: &[u8]| decode(part).is_some();
+    decode(header).is_some_and(|header| scan_object(&header).is_some())
+        && spells_bytes(payload)
+        && spells_bytes(signature)
 }
 
 fn named(kind: &[u8], name: &str) -> Result<Key, RevocationError> {

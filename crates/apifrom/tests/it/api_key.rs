@@ -165,6 +165,7 @@ fn what_is_wrong_with_a_declaration_is_said_at_once_and_shows_no_key() {
         .key("hunter2", ["read"])
         .key("sha256:abc", ["read"])
         .key("k".repeat(1025), ["read"])
+        .key(format!("SHA256:{}", "a".repeat(64)), ["read"])
         .scopes(["wri\"te"])
         .header_name(Some("X API Key"))
         .cookie_name(Some(""))
@@ -176,6 +177,7 @@ fn what_is_wrong_with_a_declaration_is_said_at_once_and_shows_no_key() {
         "api_keys[2]: is there twice",
         "api_keys[3]: expected 64 hexadecimal digits",
         "api_keys[4]: expected at most 1024 bytes",
+        "api_keys[5]: expected sha256: in lower case",
         "scopes[0]: a scope is",
         "header_name: expected the name of a header",
         "cookie_name: expected a name",
@@ -189,6 +191,39 @@ fn what_is_wrong_with_a_declaration_is_said_at_once_and_shows_no_key() {
     }
     assert!(!format!("{errors:?}").contains("hunter2"));
     assert!(!format!("{:?}", keys()).contains("api-key"));
+}
+
+#[test]
+fn a_key_stands_where_only_a_program_can_put_it() {
+    let path = "routes.home.api_key_required";
+    for name in [
+        "Cookie",
+        "origin",
+        "REFERER",
+        "User-Agent",
+        "Host",
+        "Accept",
+        "Sec-Fetch-Mode",
+    ] {
+        assert_eq!(
+            errors(keys().header_name(Some(name))),
+            [format!(
+                "{path}.header_name: is a header that browsers write by themselves; expected another, or \
+                 cookie_name"
+            )]
+        );
+    }
+    for name in ["a;b", "a=b", " a", "a\n", "a\r\nb"] {
+        let found = errors(keys().cookie_name(Some(name)));
+        let expected = format!("{path}.cookie_name: expected the name of a cookie");
+        assert!(
+            found.len() == 1 && found[0].starts_with(&expected),
+            "{name:?}: {found:?}"
+        );
+    }
+    for name in ["key", "__Host-key", "key[0]"] {
+        Secured::new(keys().cookie_name(Some(name)));
+    }
 }
 
 #[test]

@@ -256,6 +256,12 @@ fn mistakes_stop_the_start_and_name_their_field() {
         "a b",
         "u@example.com",
         "a/b",
+        "*",
+        "*.example.com",
+        "a.*.example.com",
+        "a..example.com",
+        ".example.com",
+        "a,example.com",
     ] {
         let found = faults(HttpsRedirect::new().host(host), ApiConfig::default());
         assert!(found.contains("https_redirect.host"), "{host}: {found}");

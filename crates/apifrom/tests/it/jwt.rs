@@ -616,6 +616,22 @@ fn options_that_contradict_each_other_or_make_no_sense_are_named() {
             tokens().token_location("cookie").cookie_name(""),
             "cookie_name: expected a name",
         ),
+        (
+            tokens().token_location("cookie").cookie_name("a;b"),
+            "cookie_name: expected the name of a cookie",
+        ),
+        (
+            tokens().access_token_cookie("a=b"),
+            "access_token_cookie: expected the name of a cookie",
+        ),
+        (
+            tokens().header_name("Cookie").header_type(""),
+            "header_name: is a header that browsers write",
+        ),
+        (
+            tokens().access_token_header("Sec-Fetch-Site"),
+            "access_token_header: is a header that browsers write",
+        ),
         (tokens().realm("a\nb"), "realm: expected printable ASCII"),
         (tokens().audience(""), "audience: expected a name"),
         (

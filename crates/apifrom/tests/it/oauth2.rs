@@ -358,7 +358,12 @@ fn a_plain_jwt_is_asked_about_unless_it_is_said_to_be_an_access_token() {
             .audience("my-api"),
     );
     assert_eq!(asks(&secured, &plain), 200);
-    for mark in [r#","nonce":"n""#, r#","at_hash":"h""#] {
+    for mark in [
+        r#","nonce":"n""#,
+        r#","nonce":null"#,
+        r#","at_hash":"h""#,
+        r#","at_hash":null"#,
+    ] {
         let id_token = signed(&pem, "k1", "JWT", &claims(&server, mark));
         refuses(&secured, &id_token, "malformed_claims");
     }
@@ -606,6 +611,8 @@ fn what_is_known_goes_on_while_the_server_is_down() {
     secured.clock.advance(Duration::from_hours(2));
     unavailable(&secured, &token(4));
     server.is_down(false);
+    // What nothing is known of is asked for again after a second.
+    secured.clock.advance(Duration::from_secs(1));
     assert_eq!(asks(&secured, &token(5)), 200, "the server is back");
     assert_eq!(asks(&secured, "opaque-1"), 200);
 }
@@ -676,6 +683,92 @@ fn unknown_tokens_are_looked_up_a_hundred_times_a_minute_and_known_ones_go_on() 
     assert_eq!(asks(&secured, "guess-1"), 401, "known to be refused");
     secured.clock.advance(Duration::from_mins(1));
     assert_eq!(asks(&secured, "guess-100"), 401);
+}
+
+#[test]
+fn a_token_that_keys_verify_is_never_held_back_by_a_neighbour() {
+    for discovered in [true, false] {
+        let server = Server::start();
+        metadata(&server);
+        let (first, first_jwk) = pair("k1");
+        let (second, second_jwk) = pair("k2");
+        server.says("/jwks", &format!(r#"{{"keys":[{first_jwk}]}}"#));
+        server.says("/introspect", r#"{"active":false}"#);
+        let mut declared = declared(&server);
+        if !discovered {
+            declared = declared
+                .issuer(&server.origin)
+                .jwks_url(server.url("/jwks"))
+                .introspection_url(server.url("/introspect"));
+        }
+        let secured = Secured::new(declared);
+        let floods = |round: u32| {
+            for number in 0..100 {
+                asks(&secured, &format!("guess-{round}-{number}"));
+            }
+            assert_eq!(asks(&secured, &format!("guess-{round}-last")), 429);
+        };
+        let token = |pem: &str, kid: &str, number: u32| {
+            let more = format!(r#","jti":"{number}""#);
+            signed(pem, kid, "at+jwt", &claims(&server, &more))
+        };
+        floods(0);
+        assert_eq!(server.times("/jwks"), 0);
+        assert_eq!(asks(&secured, &token(&first, "k1", 0)), 200, "no keys yet");
+        let both = format!(r#"{{"keys":[{first_jwk},{second_jwk}]}}"#);
+        server.says("/jwks", &both);
+        secured.clock.advance(Duration::from_secs(61));
+        floods(1);
+        assert_eq!(asks(&secured, &token(&second, "k2", 1)), 200, "a new key");
+        assert_eq!(asks(&secured, &token(&second, "k2", 2)), 200);
+        assert_eq!(asks(&secured, "guess-more"), 429);
+    }
+}
+
+#[test]
+fn tokens_that_keys_would_verify_have_a_silent_server_asked_once_in_a_while() {
+    let (pem, _) = pair("k1");
+    let server = Server::start();
+    let secured = Secured::new(declared(&server));
+    let many = |round: u32| {
+        for number in 0..150 {
+            let more = format!(r#","jti":"{round}-{number}""#);
+            let token = signed(&pem, "k1", "at+jwt", &claims(&server, &more));
+            assert_eq!(asks(&secured, &token), 503);
+        }
+    };
+    let place = "/.well-known/oauth-authorization-server";
+    many(0);
+    assert_eq!(server.times(place), 1, "there is no metadata");
+    metadata(&server);
+    secured.clock.advance(Duration::from_secs(1));
+    many(1);
+    assert_eq!((server.times(place), server.times("/jwks")), (2, 1));
+    secured.clock.advance(Duration::from_secs(1));
+    many(2);
+    assert_eq!((server.times(place), server.times("/jwks")), (2, 2));
+}
+
+#[test]
+fn a_token_of_the_keys_type_is_asked_about_where_there_are_no_keys() {
+    let server = Server::start();
+    let described = format!(
+        r#"{{"issuer":"{0}","token_endpoint":"{0}/token","introspection_endpoint":"{0}/introspect"}}"#,
+        server.origin
+    );
+    server.says("/.well-known/oauth-authorization-server", &described);
+    server.says("/introspect", r#"{"active":false}"#);
+    let secured = Secured::new(declared(&server));
+    let (pem, _) = pair("k1");
+    let token = |number: u32| {
+        let more = format!(r#","jti":"{number}""#);
+        signed(&pem, "k1", "at+jwt", &claims(&server, &more))
+    };
+    for number in 0..100 {
+        assert_eq!(asks(&secured, &token(number)), 401);
+    }
+    assert_eq!(asks(&secured, &token(100)), 429);
+    assert_eq!(server.times("/introspect"), 100);
 }
 
 #[test]

@@ -208,3 +208,15 @@ fn identities_routers_and_endpoints_have_limits_of_their_own() {
     let paths: Vec<_> = found.iter().map(apifrom::ConfigError::path).collect();
     assert_eq!(paths, ["routes.locked.rate_limit.cost"]);
 }
+
+#[cfg(feature = "redis")]
+#[test]
+fn what_to_do_without_a_store_is_of_no_use_where_there_is_none() {
+    use apifrom::middleware::OnFailure;
+
+    for policy in [OnFailure::Local, OnFailure::Closed, OnFailure::InsecureOpen] {
+        let found = limited(&[RateLimit::new(1, MINUTE).on_failure(policy)]).err();
+        let found = found.unwrap().to_string();
+        assert!(found.contains("rate_limit.on_failure: "), "{found}");
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use apifrom::ManualClock;
 use apifrom::security::jose::{Algorithm, SigningKey};
-use apifrom::security::{JwtRequired, Revocation, RevocationConfig, RevocationError};
+use apifrom::security::{CreateToken, JwtRequired, Revocation, RevocationConfig, RevocationError};
 
 use super::secured::{Secured, errors};
 
@@ -174,6 +174,29 @@ fn what_no_token_can_mean_is_an_error_and_revokes_nothing() {
     wait(revocation.revoke_before(at(1_060), None)).unwrap();
     scene.refuses(r#"{"exp":2000,"iat":1000}"#);
     assert!(!format!("{revocation:?}").contains("1060"));
+}
+
+#[test]
+fn a_token_in_the_place_of_its_id_is_an_error() {
+    let scene = plain();
+    let token = CreateToken::new(SECRET, "HS256")
+        .jti("one")
+        .sign("{}")
+        .unwrap();
+    for text in [token.clone(), format!(" {token}\n")] {
+        let revoked = wait(scene.revocation.revoke(&text, None));
+        assert_eq!(revoked, Err(RevocationError::Token));
+    }
+    for id in [
+        "one.two.three",
+        "1.2.3",
+        "e30",
+        "e30.e30",
+        "e30.e30.e30.e30",
+        "e30.a b.c",
+    ] {
+        wait(scene.revocation.revoke(id, None)).unwrap();
+    }
 }
 
 #[test]

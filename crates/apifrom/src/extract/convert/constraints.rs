@@ -35,6 +35,10 @@ pub struct Constraints {
     pub max_length: Option<usize>,
     /// The string matches this. Defaults to none.
     pub pattern: Option<Arc<dyn Pattern>>,
+    /// The list has at least this many items. Defaults to none.
+    pub min_items: Option<usize>,
+    /// The list has at most this many items. Defaults to none.
+    pub max_items: Option<usize>,
 }
 
 impl Constraints {
@@ -48,6 +52,28 @@ impl Constraints {
             Scalar::Float(number) => self.check_number(Number::Float(number)),
             Scalar::Bool(_) => Ok(()),
             Scalar::Str(text) => self.check_text(text),
+        }
+    }
+
+    /// Whether a list may have `count` items.
+    ///
+    /// # Errors
+    /// When it has too many.
+    pub fn check_most(&self, count: usize) -> Result<(), ConvertError> {
+        match self.max_items {
+            Some(most) if count > most => Err(ConvertError::TooMany(most)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `count` items are enough for a list.
+    ///
+    /// # Errors
+    /// When they are too few.
+    pub fn check_least(&self, count: usize) -> Result<(), ConvertError> {
+        match self.min_items {
+            Some(least) if count < least => Err(ConvertError::TooFew(least)),
+            _ => Ok(()),
         }
     }
 

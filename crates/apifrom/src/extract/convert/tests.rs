@@ -605,3 +605,68 @@ fn wide() -> impl Strategy<Value = i128> {
         -5..5_i128,
     ]
 }
+
+#[test]
+fn a_decimal_is_a_whole_number_and_a_fraction() {
+    for text in ["0", "-0", "12", "-12.50", "0.10", &"9".repeat(4300)] {
+        assert!(is_decimal(text), "{text}");
+    }
+    let long = "9".repeat(4303);
+    for text in [
+        "", "-", "+1", " 1", "1 ", "1_0", "١", "007", ".5", "1.", "1.2.3", "1e5", "1E+5", "NaN",
+        "sNaN", "Infinity", "-inf", "1,5", "--1", &long,
+    ] {
+        assert!(!is_decimal(text), "{text:?}");
+    }
+}
+
+#[test]
+fn a_date_begins_with_year_month_and_day() {
+    for text in [
+        "2024-12-31",
+        "2024-12-31T23:59:59Z",
+        "2024-12-31t23:59",
+        "2024-12-31 23:59:59.5+02:00",
+    ] {
+        assert!(is_date(text), "{text}");
+    }
+    for text in [
+        "",
+        "0",
+        "1577923200",
+        "-1",
+        "1e9",
+        "20241231",
+        "2024-1-2",
+        " 2024-12-31",
+        "2024-12-31 ٢",
+        "２024-12-31",
+        "2024/12/31",
+        "2024-12-311",
+        "2024-12-31_23:59",
+        "2024-12",
+    ] {
+        assert!(!is_date(text), "{text:?}");
+    }
+}
+
+#[test]
+fn the_items_of_a_list_are_counted() {
+    let two_or_three = Constraints {
+        min_items: Some(2),
+        max_items: Some(3),
+        ..Constraints::default()
+    };
+    let judged = |count| {
+        let most = two_or_three.check_most(count);
+        let found = most.and_then(|()| two_or_three.check_least(count));
+        found.err().map(|error| (error.kind(), error.to_string()))
+    };
+    let said = |kind, text: &str| Some((kind, text.to_owned()));
+    assert_eq!(judged(1), said("too_short", "must have at least 2 items"));
+    assert_eq!(judged(2), None);
+    assert_eq!(judged(3), None);
+    assert_eq!(judged(4), said("too_long", "must have at most 3 items"));
+    assert_eq!(Constraints::default().check_most(usize::MAX), Ok(()));
+    assert_eq!(Constraints::default().check_least(0), Ok(()));
+}

@@ -99,8 +99,9 @@ pub struct RateLimit {
     key: Key,
     #[cfg(feature = "redis")]
     redis: Option<crate::Secret<String>>,
+    /// `None` where nothing was said.
     #[cfg(feature = "redis")]
-    on_failure: OnFailure,
+    on_failure: Option<OnFailure>,
 }
 
 /// What a limit does whose counts cannot be had.
@@ -155,7 +156,7 @@ impl RateLimit {
             #[cfg(feature = "redis")]
             redis: None,
             #[cfg(feature = "redis")]
-            on_failure: OnFailure::default(),
+            on_failure: None,
         }
     }
 
@@ -246,11 +247,12 @@ impl RateLimit {
         self
     }
 
-    /// What is done while that server does not answer. Defaults to [`OnFailure::Local`].
+    /// What is done while that server does not answer. Defaults to [`OnFailure::Local`]. Without
+    /// [`redis`](Self::redis) it keeps the API from starting.
     #[cfg(feature = "redis")]
     #[must_use]
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
-        self.on_failure = on_failure;
+        self.on_failure = Some(on_failure);
         self
     }
 
@@ -271,11 +273,13 @@ impl RateLimit {
 
     #[cfg(feature = "redis")]
     fn failing(&self) -> Option<&'static str> {
-        self.redis.as_ref().map(|_| match self.on_failure {
-            OnFailure::Local => "local",
-            OnFailure::Closed => "closed",
-            OnFailure::InsecureOpen => "insecure_open",
-        })
+        self.redis
+            .as_ref()
+            .map(|_| match self.on_failure.unwrap_or_default() {
+                OnFailure::Local => "local",
+                OnFailure::Closed => "closed",
+                OnFailure::InsecureOpen => "insecure_open",
+            })
     }
 
     #[cfg(not(feature = "redis"))]
@@ -310,6 +314,11 @@ impl RateLimit {
                 sharing.processes
             );
             wrong("rate_limit.storage", message);
+        }
+        #[cfg(feature = "redis")]
+        if self.redis.is_none() && self.on_failure.is_some() {
+            let message = "is of no use without a store that may be away";
+            wrong("rate_limit.on_failure", message.into());
         }
         #[cfg(feature = "redis")]
         if let Some(fault) = self

@@ -106,7 +106,7 @@ impl Limit {
             #[cfg(feature = "redis")]
             shared,
             #[cfg(feature = "redis")]
-            on_failure: config.on_failure,
+            on_failure: config.on_failure.unwrap_or_default(),
         }
     }
 
@@ -371,7 +371,7 @@ fn uncounted() -> Rejection {
 fn shared_counts(config: &RateLimit, sharing: &mut Sharing<'_>) -> Option<SharedCounts> {
     let url = config.redis.as_ref()?.expose();
     let store = sharing.stores.redis(url, Purpose::Counts, sharing.sink)?;
-    if config.on_failure == OnFailure::InsecureOpen {
+    if config.on_failure == Some(OnFailure::InsecureOpen) {
         configuration_weak(
             &**sharing.sink,
             "rate_limit.on_failure",

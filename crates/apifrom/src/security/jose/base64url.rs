@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The bytes that `text` spells.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::security) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = vec![0; decoded_len(text.len())];
     let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
     bytes.truncate(length);

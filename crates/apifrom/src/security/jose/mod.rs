@@ -48,6 +48,7 @@ mod algorithm;
 mod base64url;
 mod claims;
 mod compact;
+mod disguise;
 mod jwk;
 mod key;
 mod pem;
@@ -58,7 +59,7 @@ mod tests;
 mod text;
 
 pub use self::algorithm::{Algorithm, AlgorithmError};
-pub(in crate::security) use self::base64url::encode;
+pub(in crate::security) use self::base64url::{decode, encode};
 pub use self::claims::{Caller, MAX_ROLES, Rules, access_token_hash};
 pub(in crate::security) use self::compact::scan_object;
 pub use self::compact::{MAX_TOKEN, Scratch, Token};

@@ -16,7 +16,25 @@ pub(super) fn looks_like_a_key(text: &[u8]) -> bool {
     memchr::memmem::find(text, b"-----BEGIN").is_some()
         || begins(b"ssh-")
         || begins(b"ecdsa-sha2-")
-        || begins(b"---- BEGIN SSH2")
+        || names_a_key(text)
+}
+
+/// True where a key is announced as PEM does it, whatever the case and the dashes.
+fn names_a_key(text: &[u8]) -> bool {
+    /// The longest label, and some room.
+    const LABEL: usize = 40;
+
+    let text = Zeroizing::new(text.to_ascii_lowercase());
+    let holds = |text: &[u8], word: &str| memchr::memmem::find(text, word.as_bytes()).is_some();
+    ["begin ", "-end "].iter().any(|mark| {
+        memchr::memmem::find_iter(&text, mark).any(|at| {
+            let label = text.get(at + mark.len()..).unwrap_or_default();
+            let label = label.get(..LABEL).unwrap_or(label);
+            ["public key", "private key", "certificate"]
+                .iter()
+                .any(|word| holds(label, word))
+        })
+    })
 }
 
 /// The one key in `text`.
@@ -61,6 +79,21 @@ fn next(text: &str) -> Result<Option<(Block<'_>, &str)>, String> {
         .map_err(|_| format!("is broken PEM: the {label} is not base64"))?;
     let der = Zeroizing::new(der);
     Ok(Some((Block { label, der }, after)))
+}
+
+/// True for a public key of any algorithm (`SubjectPublicKeyInfo`, RFC 5280 §4.1).
+pub(super) fn is_key_info(der: &[u8]) -> bool {
+    const SEQUENCE: u8 = 0x30;
+    const OBJECT_IDENTIFIER: u8 = 0x06;
+    const BIT_STRING: u8 = 0x03;
+
+    let after_the_key = || {
+        let (key, _) = element(der, SEQUENCE)?;
+        let (algorithm, rest) = element(key.content, SEQUENCE)?;
+        element(algorithm.content, OBJECT_IDENTIFIER)?;
+        element(rest, BIT_STRING).map(|(_, rest)| rest)
+    };
+    after_the_key().is_some_and(<[u8]>::is_empty)
 }
 
 /// The public key (`SubjectPublicKeyInfo`) inside an X.509 certificate (RFC 5280 §4.1).

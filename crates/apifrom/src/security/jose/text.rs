@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::key::family_of;
-use super::{jwk, pem};
+use super::{disguise, jwk, pem};
 use crate::error::ConfigError;
 use crate::secret::Secret;
 
@@ -142,8 +141,8 @@ pub(super) fn form(text: &[u8]) -> Result<Form<'_>, String> {
     if jwk::looks_like_a_key(text) {
         return Ok(Form::Json);
     }
-    if family_of(text).is_some() {
-        return Err("is a public key in DER; give it in PEM".to_owned());
+    match disguise::of(text) {
+        Some(what) => Err(what.to_owned()),
+        None => Ok(Form::Bytes),
     }
-    Ok(Form::Bytes)
 }

@@ -11,7 +11,7 @@ use crate::facts::{CredentialFacts, JwtFacts, MethodFacts, PlaceFacts, SecretFac
 use crate::secret::Secret;
 use crate::security::authenticator::Authenticator;
 use crate::security::challenge::Challenge;
-use crate::security::credential::Place;
+use crate::security::credential::{Place, cookie_named, header_named};
 use crate::security::jose::{
     Algorithm, KeyText, MAX_ROLES, Rules, SharedSecrets, VerificationKeys,
 };
@@ -266,7 +266,7 @@ impl JwtRequired {
                 })
             }
             "query" => named(&self.query_name, "query_name", compiling).map(Place::Query),
-            "cookie" => named(&self.cookie_name, "cookie_name", compiling).map(Place::Cookie),
+            "cookie" => cookie(&self.cookie_name, "cookie_name", compiling).map(Place::Cookie),
             other => {
                 compiling.error(
                     "token_location",
@@ -304,7 +304,7 @@ impl JwtRequired {
                 name => Place::Header(name),
             },
             (None, Some(name)) => {
-                named(name, "access_token_cookie", compiling).map(Place::Cookie)?
+                cookie(name, "access_token_cookie", compiling).map(Place::Cookie)?
             }
         };
         if Some(&place) == token {
@@ -369,11 +369,15 @@ fn expected(
 }
 
 fn header(name: &str, field: &str, compiling: &mut Compiling<'_>) -> Option<HeaderName> {
-    let parsed = HeaderName::from_bytes(name.as_bytes());
-    if parsed.is_err() {
-        compiling.error(field, "expected the name of a header");
-    }
-    parsed.ok()
+    header_named(name)
+        .map_err(|why| compiling.error(field, why))
+        .ok()
+}
+
+fn cookie(name: &str, field: &str, compiling: &mut Compiling<'_>) -> Option<Box<str>> {
+    cookie_named(name)
+        .map_err(|why| compiling.error(field, why))
+        .ok()
 }
 
 fn named(name: &str, field: &str, compiling: &mut Compiling<'_>) -> Option<Box<str>> {

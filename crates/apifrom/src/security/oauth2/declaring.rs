@@ -261,13 +261,13 @@ impl OAuth2Required {
             "{}/.well-known/oauth-authorization-server{path}",
             at.origin()
         );
-        Some(Server::Discovered(Box::new(Discovered {
+        Some(Server::Discovered(Arc::new(Discovered {
             place: Url::parse(&place).ok()?,
             issuer,
             token_url,
             stale_max: self.stale_max,
             clock,
-            state: RwLock::new(None),
+            state: RwLock::default(),
             flights: Flights::default(),
         })))
     }

@@ -6,17 +6,20 @@
 //! 3. Metadata is believed only if its `issuer` is the one that was asked, and, where no issuer is named,
 //!    its `token_endpoint` is `token_url`. A place to ask that does not lie on the issuer's origin is
 //!    not used: the client secret would go there.
-//! 4. Where fetching fails, metadata no older than `stale_max` stays in use.
+//! 4. Where fetching fails, metadata no older than `stale_max` stays in use, and nothing is fetched for a
+//!    second.
+//! 5. However many wait for it, it is fetched once at a time.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::oneshot;
 
-use crate::client::{Client, Flights, Question, Url};
+use crate::client::{Background, Client, Flights, Question, Url};
 use crate::clock::Clock;
 use crate::json::{JsonLimits, scan};
-use crate::security::remote_keys::{PUBLIC, RemoteKeys};
+use crate::security::remote_keys::{PAUSE, PUBLIC, RemoteKeys};
 
 /// After which metadata is fetched anew.
 const OLD: Duration = Duration::from_hours(1);
@@ -33,7 +36,16 @@ pub(super) enum Server {
     /// The program named all of it.
     Named(Arc<Metadata>),
     /// It is asked.
-    Discovered(Box<Discovered>),
+    Discovered(Arc<Discovered>),
+}
+
+/// What there is to be known of a server.
+pub(super) enum Described {
+    Here(Arc<Metadata>),
+    /// It is fetched now; nothing, when that fails and nothing was known.
+    Fetched(oneshot::Receiver<Option<Arc<Metadata>>>),
+    /// Nothing: fetching it failed a moment ago.
+    Nowhere,
 }
 
 pub(super) struct Discovered {
@@ -43,31 +55,48 @@ pub(super) struct Discovered {
     pub(super) token_url: Option<String>,
     pub(super) stale_max: Duration,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) state: RwLock<Option<(Arc<Metadata>, Duration)>>,
+    pub(super) state: RwLock<State>,
     pub(super) flights: Flights<(), Option<Arc<Metadata>>>,
 }
 
-impl Server {
-    /// What is known now, and fresh.
-    pub(super) fn known(&self, now: Duration) -> Option<Arc<Metadata>> {
-        match self {
-            Self::Named(metadata) => Some(Arc::clone(metadata)),
-            Self::Discovered(discovered) => discovered.known(now, OLD),
-        }
-    }
+#[derive(Default)]
+pub(super) struct State {
+    metadata: Option<Arc<Metadata>>,
+    fetched: Duration,
+    /// When fetching last failed.
+    failed: Option<Duration>,
+}
 
+impl Server {
     /// What is known, fetched where it is not there or old.
-    pub(super) async fn metadata(&self, client: &Client, now: Duration) -> Option<Arc<Metadata>> {
-        match self {
-            Self::Named(metadata) => Some(Arc::clone(metadata)),
-            Self::Discovered(discovered) => match discovered.known(now, OLD) {
-                Some(metadata) => Some(metadata),
-                None => match discovered.fetch(client).await {
-                    Some(metadata) => Some(metadata),
-                    None => discovered.known(now, discovered.stale_max),
-                },
-            },
+    pub(super) fn described(&self, background: &Background, now: Duration) -> Described {
+        let discovered = match self {
+            Self::Named(metadata) => return Described::Here(Arc::clone(metadata)),
+            Self::Discovered(discovered) => discovered,
+        };
+        if let Some(metadata) = discovered.known(now, OLD) {
+            return Described::Here(metadata);
         }
+        if discovered.failed_just_now(now) {
+            let stale = discovered.known(now, discovered.stale_max);
+            return stale.map_or(Described::Nowhere, Described::Here);
+        }
+        Described::Fetched(discovered.fetch(background))
+    }
+}
+
+/// Hands what is known by then to all who wait for it when it is dropped.
+struct Fetching {
+    discovered: Arc<Discovered>,
+    fetched: Option<Arc<Metadata>>,
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        let discovered = &self.discovered;
+        let stale = || discovered.known(discovered.clock.unix(), discovered.stale_max);
+        let known = self.fetched.take().or_else(stale);
+        discovered.flights.land(&(), &known);
     }
 }
 
@@ -83,18 +112,42 @@ struct Document {
 impl Discovered {
     fn known(&self, now: Duration, at_most: Duration) -> Option<Arc<Metadata>> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let (metadata, fetched) = state.as_ref()?;
-        (now.saturating_sub(*fetched) < at_most).then(|| Arc::clone(metadata))
+        let is_fresh = now.saturating_sub(state.fetched) < at_most;
+        state.metadata.clone().filter(|_| is_fresh)
     }
 
-    async fn fetch(&self, client: &Client) -> Option<Arc<Metadata>> {
-        let (answer, asks) = self.flights.join(());
+    fn failed_just_now(&self, now: Duration) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was put back must not keep it from being tried.
+        state
+            .failed
+            .is_some_and(|failed| (failed..failed.saturating_add(PAUSE)).contains(&now))
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fetch(
+        self: &Arc<Self>,
+        background: &Background,
+    ) -> oneshot::Receiver<Option<Arc<Metadata>>> {
+        let (known, asks) = self.flights.join(());
         if asks {
-            // On the background thread nobody gives this up halfway.
-            let metadata = self.ask(client).await;
-            self.flights.land(&(), &metadata);
+            let mut fetching = Fetching {
+                discovered: Arc::clone(self),
+                fetched: None,
+            };
+            // Where there is no room for it, it lands as it is dropped.
+            let _ = background.spawn(move |client| async move {
+                let discovered = Arc::clone(&fetching.discovered);
+                fetching.fetched = discovered.ask(&client).await;
+                if fetching.fetched.is_none() {
+                    discovered.write().failed = Some(discovered.clock.unix());
+                }
+            });
         }
-        answer.await.ok().flatten()
+        known
     }
 
     async fn ask(&self, client: &Client) -> Option<Arc<Metadata>> {
@@ -106,10 +159,11 @@ impl Discovered {
         let body = client.ask(question).await.ok()?;
         scan(&body, &JsonLimits::default()).ok()?;
         let document: Document = serde_json::from_slice(&body).ok()?;
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let before = state.as_ref().and_then(|(known, _)| known.keys.clone());
+        let mut state = self.write();
+        let before = state.metadata.as_ref().and_then(|known| known.keys.clone());
         let metadata = Arc::new(self.believe(document, before)?);
-        *state = Some((Arc::clone(&metadata), self.clock.unix()));
+        state.metadata = Some(Arc::clone(&metadata));
+        state.fetched = self.clock.unix();
         Some(metadata)
     }
 

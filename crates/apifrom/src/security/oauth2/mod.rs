@@ -12,8 +12,11 @@
 //! 5. The client secret goes to the issuer's own origin alone.
 //! 6. A server that cannot be reached, or refuses our client, is 503 with `Retry-After`, never 200; what
 //!    is known, and keys no older than `stale_max`, go on settling what they settle.
-//! 7. However many requests bring one token, the server is asked once. More than 100 look-ups of unknown
-//!    tokens a minute of one client are 429; a known token is never held back.
+//! 7. However many requests bring one token, the server is asked about it once. More than 100 questions
+//!    about unknown tokens a minute of one client are 429; a known token is never held back, and neither
+//!    is one that keys verify, whether they are there or have to be fetched. However many tokens come,
+//!    keys and metadata are fetched once at a time: while none are there at most once a second in vain,
+//!    and for a key that is not among them at most once in 30 seconds.
 //!    With [`redis`](OAuth2Required::redis) (feature `redis`) what it said of a good token is kept there
 //!    as well, sealed, so that processes ask it once together; while that store is away each asks by itself.
 //! 8. Where there is a [`revocation`](OAuth2Required::revocation), it is asked for every token, known or
@@ -38,7 +41,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 pub use self::declaring::OAuth2Required;
-use self::discovery::{Metadata, Server};
+use self::discovery::{Described, Metadata, Server};
 use self::introspection::ClientCredentials;
 use self::known::Known;
 use super::authenticator::{Attempt, Authenticator, Failure, FailureKind};
@@ -153,19 +156,82 @@ impl Inner {
     fn judge(self: &Arc<Self>, token: &str, caller: Caller) -> Attempt {
         let now = self.clock.unix();
         let digest = digest_of(token);
-        let settled = self
-            .known
-            .find(&digest, now)
-            .or_else(|| self.by_known_keys(token, &digest, now));
-        if let Some(verdict) = settled {
+        if let Some(verdict) = self.known.find(&digest, now) {
             return self.attempt(&verdict, token);
         }
+        if !self.is_for_keys(token) {
+            return self.by_asking(token, digest, &caller, now);
+        }
+        let described = match self.server.described(&self.background, now) {
+            Described::Here(metadata) => {
+                return self.by_keys(token, digest, &caller, &metadata, now);
+            }
+            Described::Fetched(described) => described,
+            Described::Nowhere => return self.attempt(&Verdict::Unavailable("no_metadata"), token),
+        };
+        let (inner, token) = (Arc::clone(self), token.to_owned());
+        Attempt::wait(async move {
+            let Ok(Some(metadata)) = described.await else {
+                return inner.attempt(&Verdict::Unavailable("no_metadata"), &token);
+            };
+            let now = inner.clock.unix();
+            inner.by_keys(&token, digest, &caller, &metadata, now)
+        })
+    }
+
+    /// Judges a token of a type which the keys verify, or asks the server where it has none.
+    fn by_keys(
+        self: &Arc<Self>,
+        token: &str,
+        digest: Digest,
+        caller: &Caller,
+        metadata: &Arc<Metadata>,
+        now: Duration,
+    ) -> Attempt {
+        let Some(keys) = &metadata.keys else {
+            return self.by_asking(token, digest, caller, now);
+        };
+        let verified = |keys: &VerificationKeys| self.verify(token, keys, metadata, now);
+        let fetched = if let Some(known) = keys.current(&self.background) {
+            match verified(&known) {
+                // A key that is not among those that are there may be a new one.
+                Err(Refusal::UnknownKey) => match keys.beyond(&known, &self.background) {
+                    Beyond::Here(keys) => return self.settle(verified(&keys), token, &digest),
+                    Beyond::Fetched(fetched) => fetched,
+                    Beyond::Nowhere => {
+                        return self.settle(Err(Refusal::UnknownKey), token, &digest);
+                    }
+                },
+                verified => return self.settle(verified, token, &digest),
+            }
+        } else {
+            keys.fetch(&self.background)
+        };
+        let inner = Arc::clone(self);
+        let (token, metadata) = (token.to_owned(), Arc::clone(metadata));
+        Attempt::wait(async move {
+            let Ok(Some(keys)) = fetched.await else {
+                return inner.attempt(&Verdict::Unavailable("no_keys"), &token);
+            };
+            let verified = inner.verify(&token, &keys, &metadata, inner.clock.unix());
+            inner.settle(verified, &token, &digest)
+        })
+    }
+
+    /// Judges a token by what the server says of it.
+    fn by_asking(
+        self: &Arc<Self>,
+        token: &str,
+        digest: Digest,
+        caller: &Caller,
+        now: Duration,
+    ) -> Attempt {
         let token: Arc<str> = token.into();
         // Who waits for what another asked asks nothing.
         let answer = if let Some(answer) = self.flights.join_open(&digest) {
             answer
         } else {
-            if let Some(retry_after) = self.back_off.look_up(&caller, now) {
+            if let Some(retry_after) = self.back_off.look_up(caller, now) {
                 return Attempt::failed(FailureKind::Held { retry_after }, "held_back");
             }
             self.look_up(digest, Arc::clone(&token))
@@ -175,6 +241,16 @@ impl Inner {
             let verdict = answer.await.unwrap_or(Verdict::Unavailable("closing"));
             inner.attempt(&verdict, &token)
         })
+    }
+
+    /// What comes of what the keys said, kept where it stays true.
+    fn settle(&self, verified: Result<Active, Refusal>, token: &str, digest: &Digest) -> Attempt {
+        let verdict = match verified {
+            Ok(active) => Verdict::Active(Arc::new(active)),
+            Err(refusal) => Verdict::Refused(refusal.reason()),
+        };
+        self.remember(digest, &verdict, self.clock.unix());
+        self.attempt(&verdict, token)
     }
 
     fn attempt(&self, verdict: &Verdict, token: &str) -> Attempt {
@@ -205,23 +281,6 @@ impl Inner {
             identity = identity.subject_is(Arc::clone(subject));
         }
         guarded(Attempt::Passed(identity))
-    }
-
-    /// What keys that are there already say of a token; nothing where the server has to be asked.
-    fn by_known_keys(&self, token: &str, digest: &Digest, now: Duration) -> Option<Verdict> {
-        let metadata = self.server.known(now)?;
-        let keys = metadata.keys.as_ref()?;
-        if !self.is_for_keys(token) {
-            return None;
-        }
-        let known = keys.current(&self.background)?;
-        let verdict = match self.verify(token, &known, &metadata, now) {
-            // Whether it is new is found out where it can be waited for.
-            Err(Refusal::UnknownKey) if keys.may_know_more(&known) => return None,
-            verified => self.of_verified(verified),
-        };
-        self.remember(digest, &verdict, now);
-        Some(verdict)
     }
 
     /// Asks the server about a token, or waits for whoever does.
@@ -255,33 +314,14 @@ impl Inner {
     }
 
     async fn ask(&self, client: &Client, token: &str) -> Verdict {
-        let Some(metadata) = self.server.metadata(client, self.clock.unix()).await else {
+        let described = match self.server.described(&self.background, self.clock.unix()) {
+            Described::Here(metadata) => Some(metadata),
+            Described::Fetched(described) => described.await.ok().flatten(),
+            Described::Nowhere => None,
+        };
+        let Some(metadata) = described else {
             return Verdict::Unavailable("no_metadata");
         };
-        if let Some(keys) = &metadata.keys
-            && self.is_for_keys(token)
-        {
-            let now = self.clock.unix();
-            let fetched = if let Some(known) = keys.current(&self.background) {
-                match self.verify(token, &known, &metadata, now) {
-                    Err(Refusal::UnknownKey) => match keys.beyond(&known, &self.background) {
-                        Beyond::Here(keys) => {
-                            return self.of_verified(self.verify(token, &keys, &metadata, now));
-                        }
-                        Beyond::Fetched(fetched) => fetched,
-                        Beyond::Nowhere => return self.of_verified(Err(Refusal::UnknownKey)),
-                    },
-                    verified => return self.of_verified(verified),
-                }
-            } else {
-                keys.fetch(&self.background)
-            };
-            return match fetched.await {
-                Ok(Some(keys)) => self.of_verified(self.verify(token, &keys, &metadata, now)),
-                // A key that is not among those that are there may be a new one.
-                Ok(None) | Err(_) => Verdict::Unavailable("no_keys"),
-            };
-        }
         match &metadata.introspection {
             Some(url) => {
                 let issuer = metadata.issuer.as_deref();
@@ -355,7 +395,7 @@ impl Inner {
         let further: Further =
             serde_json::from_slice(verified.payload()).map_err(|_| Refusal::MalformedClaims)?;
         // An ID token says who somebody is, to whom it was issued, and opens nothing.
-        if self.takes_plain && (further.nonce.is_some() || further.at_hash.is_some()) {
+        if self.takes_plain && (further.nonce || further.at_hash) {
             return Err(Refusal::MalformedClaims);
         }
         let marks = Marks::of(
@@ -379,14 +419,6 @@ impl Inner {
         })
     }
 
-    #[expect(clippy::unused_self, reason = "reads as the server's word")]
-    fn of_verified(&self, verified: Result<Active, Refusal>) -> Verdict {
-        match verified {
-            Ok(active) => Verdict::Active(Arc::new(active)),
-            Err(refusal) => Verdict::Refused(refusal.reason()),
-        }
-    }
-
     fn remember(&self, digest: &Digest, verdict: &Verdict, now: Duration) {
         // A key that is not there now may be there in a moment.
         let unknown_key = Refusal::UnknownKey.reason();
@@ -401,8 +433,15 @@ impl Inner {
 #[derive(Deserialize)]
 struct Further {
     exp: Option<f64>,
-    nonce: Option<serde::de::IgnoredAny>,
-    at_hash: Option<serde::de::IgnoredAny>,
+    #[serde(default, deserialize_with = "is_there")]
+    nonce: bool,
+    #[serde(default, deserialize_with = "is_there")]
+    at_hash: bool,
+}
+
+/// True for a member that is there, whatever it holds: `null` as well.
+fn is_there<'de, D: serde::Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(member).map(|_| true)
 }
 
 fn digest_of(token: &str) -> Digest {

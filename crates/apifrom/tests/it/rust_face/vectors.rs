@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use apifrom::extract::convert::{Constraints, ConvertError, ScalarKind};
 use apifrom::testing::TestClient;
 use apifrom::{
-    Api, Cookie, Deserialize, Engine, Form, FromParameter, Header, JsonSchema, Serialize, Validate,
-    api, endpoints,
+    Api, Cookie, Deserialize, Engine, Form, FromParameter, Header, JsonSchema, Query, Serialize,
+    Validate, api, endpoints,
 };
 use bytes::Bytes;
 use http::{Method, Request};
@@ -61,6 +61,18 @@ fn tags(#[default(Vec::new())] tag: Vec<i64>) -> Vec<i64> {
     tag
 }
 
+#[derive(Deserialize, Serialize, JsonSchema, Validate)]
+struct Labels {
+    #[validate(length(min = 2, max = 3))]
+    label: Vec<String>,
+}
+
+#[api(route = "/labels", method = "GET")]
+fn labels(Query(labels): Query<Labels>) -> Vec<String> {
+    CALLS.count();
+    labels.label
+}
+
 #[api(route = "/who", method = "GET")]
 fn who(x_token: Header<String>, session: Cookie<Option<String>>) -> Value {
     CALLS.count();
@@ -105,7 +117,7 @@ fn boom() -> Value {
 
 fn with_endpoints(api: Api) -> Api {
     api.endpoints(endpoints![
-        item, flags, tags, who, files, create, small, form, boom
+        item, flags, tags, labels, who, files, create, small, form, boom
     ])
 }
 

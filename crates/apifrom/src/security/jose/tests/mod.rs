@@ -1,6 +1,7 @@
 //! Tests of keys, signatures and claims.
 
 mod claims;
+mod disguise;
 mod keys;
 mod tokens;
 mod vectors;
