@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import functools
 import re
 import signal
 import subprocess
@@ -346,6 +347,43 @@ def test_background_work_is_done_after_the_answer_in_order():
         assert client.get("/").json() == {"a": 1}
         assert done.wait(5)
     assert events == [("first", False), ("second", True), ("third", True)]
+
+
+def test_background_work_behind_a_decorator_is_done_as_well(caplog):
+    events = []
+    done = threading.Event()
+
+    async def work(name):
+        await asyncio.sleep(0)
+        events.append(name)
+        if name == "fails":
+            raise LookupError("behind a decorator")
+
+    @functools.wraps(work)
+    def decorated(name):
+        return work(name)
+
+    @functools.wraps(work)
+    def runs(name):
+        asyncio.run(work(name))
+
+    def handler():
+        tasks = BackgroundTasks()
+        for name in ("first", "fails", "second"):
+            tasks.add_task(decorated, name)
+        tasks.add_task(lambda: work("third"))
+        tasks.add_task(functools.partial(work, "fourth"))
+        tasks.add_task(runs, "fifth")
+        tasks.add_task(done.set)
+        return JSONResponse({}, background=tasks)
+
+    app = API()
+    app.get("/")(handler)
+    with TestClient(app) as client:
+        assert client.get("/").status_code == 200
+        assert done.wait(5)
+        eventually(lambda: "LookupError: behind a decorator" in caplog.text)
+    assert events == ["first", "fails", "second", "third", "fourth", "fifth"]
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -14,32 +14,20 @@ from typing import Any
 from apifrom._apifrom import EmailCheck
 
 # Parts of a core schema that hold no schema; a program's own values may be among them.
-_OPAQUE = frozenset({"config", "default", "expected", "members", "metadata", "serialization"})
+OPAQUE = frozenset({"config", "default", "expected", "members", "metadata", "serialization"})
 
 
-def quick(annotation: Any, adapter: Any) -> Any:
-    """The validator of a model's ``TypeAdapter``, compiled anew where it checks an ``EmailStr``."""
-    validator = adapter.validator
+def replaced(annotation: Any, schema: Any) -> Any:
+    """The schema of a model, with our check of every `EmailStr` in it."""
     if "email_validator" not in sys.modules:
-        return validator
+        return schema
     from pydantic import BaseModel  # noqa: PLC0415 - only where Pydantic is in use
-    from pydantic_core import SchemaValidator  # noqa: PLC0415
 
-    # Of other types the adapter has a configuration that the schema does not hold.
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        return validator
-    # Anything else is a plugin's or still waits for a type; neither may be passed by.
-    if type(validator) is not SchemaValidator:
-        return validator
+        return schema
     check = _check()
-    rebuilt = None if check is None else _replace(adapter.core_schema, check)
-    if rebuilt is None:
-        return validator
-    try:
-        # Otherwise a model within the model would keep the validator that it has.
-        return SchemaValidator(rebuilt, None, _use_prebuilt=False)
-    except TypeError:
-        return SchemaValidator(rebuilt)
+    found = None if check is None else _replace(schema, check)
+    return schema if found is None else found
 
 
 def _check() -> Any:
@@ -59,7 +47,7 @@ def _replace(schema: Any, check: Any) -> Any:
         found = {
             key: replaced
             for key, value in schema.items()
-            if key not in _OPAQUE and (replaced := _replace(value, check)) is not None
+            if key not in OPAQUE and (replaced := _replace(value, check)) is not None
         }
         return {**schema, **found} if found else None
     if isinstance(schema, (list, tuple)):

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from apifrom import _depends, _email, _registry
+from apifrom import _depends, _registry, _strict
 from apifrom._registry import Declaration
 from apifrom._returns import _STREAMS, _members
 from apifrom._signature import Parameter, Problem
@@ -151,19 +151,21 @@ def _parameter(parameter: Parameter, sees_async: bool) -> dict[str, Any]:
 
 
 def _validator(parameter: Parameter) -> tuple[bool, Any]:
-    """The compiled validator, and whether it runs strictly: always, unless the model objects."""
+    """Whether each call must demand strictness, and the compiled validator."""
     adapter = _adapter(parameter.annotation, f"the parameter {parameter.name!r}")
-    config = getattr(parameter.annotation, "model_config", None)
-    objects = isinstance(config, dict) and config.get("strict") is False
-    return not objects, _email.quick(parameter.annotation, adapter)
+    if parameter.source == "body":
+        return _strict.compiled(parameter.annotation, adapter)
+    # A text is never of the type itself: how it is spelled was settled with the type.
+    return False, adapter.validator
 
 
 def _adapter(annotation: Any, what: str) -> Any:
     from pydantic import TypeAdapter  # noqa: PLC0415 - only where the program's types need it
     from pydantic.errors import PydanticUserError  # noqa: PLC0415
+    from pydantic_core import SchemaError  # noqa: PLC0415
 
     try:
         return TypeAdapter(annotation)
-    except (PydanticUserError, TypeError) as error:
+    except (PydanticUserError, SchemaError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise Problem(f"{what} has a type that Pydantic cannot check: {reason}") from None

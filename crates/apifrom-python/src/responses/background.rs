@@ -2,7 +2,8 @@
 //!
 //! 1. The work begins when the body has been handed over, or when the answer is given up: the client
 //!    has gone, or another answer took its place (304, say).
-//! 2. Tasks run one after the other: a `def` in the pool, an `async def` as a task on the loop.
+//! 2. Tasks run one after the other: a `def` in the pool, an `async def` as a task on the loop. A `def` that
+//!    returns a coroutine, as a decorator around an `async def` does, has it run on the loop as well.
 //! 3. A task that fails is logged, and the next one begins.
 //!
 //! A worker that is asked to stop gives the work some seconds; what has not begun by then is dropped,
@@ -158,6 +159,14 @@ fn is_async(function: &Bound<'_, PyAny>) -> PyResult<bool> {
     call.map_or(Ok(false), |call| asks(&call))
 }
 
+fn is_coroutine(value: &Bound<'_, PyAny>) -> bool {
+    let py = value.py();
+    let asked = py
+        .import(intern!(py, "inspect"))
+        .and_then(|inspect| inspect.call_method1(intern!(py, "iscoroutine"), (value,)));
+    asked.is_ok_and(|is| is.is_truthy().unwrap_or(false))
+}
+
 fn name_of(function: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = function.py();
     let name = function.getattr_opt(intern!(py, "__qualname__"))?;
@@ -216,6 +225,7 @@ impl Pending {
         let shared = self.shared.clone();
         let job = Job {
             task,
+            coroutine: None,
             rest: Some(self),
         };
         detached(shared.as_ref(), &route, job);
@@ -225,6 +235,8 @@ impl Pending {
 /// One task, and those after it.
 struct Job {
     task: Py<BackgroundTask>,
+    /// What the function returned that is still to be run.
+    coroutine: Option<Py<PyAny>>,
     rest: Option<Pending>,
 }
 
@@ -232,6 +244,9 @@ impl Work for Job {
     type Answer = ();
 
     fn call(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if let Some(coroutine) = self.coroutine.take() {
+            return Ok(coroutine);
+        }
         let task = self.task.get();
         let keywords = task.keywords.as_ref().map(|keywords| keywords.bind(py));
         let arguments = task.arguments.bind(py);
@@ -240,6 +255,14 @@ impl Work for Job {
 
     fn finish(mut self, py: Python<'_>, outcome: PyResult<Py<PyAny>>) {
         let Some(rest) = self.rest.take() else { return };
+        if let Ok(value) = &outcome
+            && is_coroutine(value.bind(py))
+        {
+            let (shared, route) = (rest.shared.clone(), Arc::clone(rest.lanes.task()));
+            self.coroutine = Some(value.clone_ref(py));
+            self.rest = Some(rest);
+            return detached(shared.as_ref(), &route, self);
+        }
         if let Err(error) = outcome {
             let name = name_of(self.task.get().function.bind(py)).unwrap_or_default();
             let what = format!("the background task {name} failed");
