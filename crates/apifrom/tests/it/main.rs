@@ -11,6 +11,7 @@
 
 mod api_key;
 mod attributes;
+mod authorization_server;
 mod basic;
 mod check;
 #[cfg(feature = "compression")]

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use redis::Commands as _;
 
-use super::oauth2::{ACTIVE, Server, asks, declared};
+use super::authorization_server::Server;
+use super::oauth2::{ACTIVE, asks, declared};
 use super::redis::Server as Redis;
 use super::secured::{START, Secured, errors};
 
